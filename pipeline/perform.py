@@ -1,0 +1,51 @@
+"""One unit of a stage -> its file and its record; all units -> the stage's signature."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import orjson
+
+from pipeline.files import durable, hash_of, write_atomically
+from pipeline.stage import Record, Stage, StageError, Work, standing
+from pipeline.tally import Tally
+from pipeline.units import Unit
+
+
+def perform(work: Work, unit: Unit, folder: Path, suffix: str) -> None:
+    """Do one unit: output written aside, made durable, renamed; then its record, with the file's hash.
+
+    A stop leaves nothing that looks whole. A unit that had nothing to write stands by its record alone.
+    """
+    name = f"{unit.number:05}"
+    tally = Tally()
+    with durable(folder / f"{name}{suffix}") as draft:
+        work(unit, draft, tally)
+        tally.check(f"unit {unit.number}")
+        size, digest = (draft.stat().st_size, hash_of(draft)) if draft.exists() else (None, None)
+    tally.write_samples(folder / "dropped" / f"{name}.parquet")
+    written = {**tally.counts(), "bytes_written": size, "xxh64": digest, "info": tally.info}
+    write_atomically(folder / "units" / f"{name}.json", orjson.dumps(written, option=orjson.OPT_SORT_KEYS))
+
+
+def sign(stage: Stage, record: Record, folder: Path, began: float) -> Record:
+    """Sum the units, write what spans them, and sign. Raises StageError if too many records were broken."""
+    found = [standing(folder, number, stage.suffix) for number in range(record.units)]
+    if None in found:
+        raise StageError(f"{stage.name}: {found.count(None)} of {record.units} units are still to do. Run it again.")
+    units = [counts for counts in found if counts is not None]
+    record.counts = Tally.total(units)
+    bad = sum(n for reason, n in record.counts["dropped"].items() if reason.startswith("bad_"))
+    if bad > stage.max_bad * record.counts["documents_in"]:
+        raise StageError(
+            f"{stage.name}: {bad} of {record.counts['documents_in']} records are broken, more than max_bad "
+            f"{stage.max_bad:g} allows. See them with: bertmill look {folder} --dropped. "
+            f"Mend the input or raise max_bad."
+        )
+    if stage.finish:
+        stage.finish(folder, [counts["info"] for counts in units])
+    record.seconds = round(record.seconds + time.perf_counter() - began, 3)
+    record.finished = True
+    record.write(folder)
+    return record
