@@ -1,0 +1,1 @@
+"""Clean documents -> rows of tokens -> the order of rows."""
