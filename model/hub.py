@@ -65,6 +65,8 @@ class Imported(NamedTuple):
     vocab: int
     thetas: tuple[float, float]
     """RoPE bases of global and local layers."""
+    context: int
+    """The longest input, in tokens."""
     weights: dict[str, Tensor]
 
 
@@ -109,7 +111,7 @@ def import_hub(folder: Path) -> Imported:
     shape, vocab = _shape(config, folder), config.get("vocab_size")
     if not isinstance(vocab, int):
         raise HubError(f"{folder}/config.json: vocab_size is {vocab!r}, not a whole number")
-    return Imported(shape, vocab, _thetas(config, folder), _weights(folder, shape, vocab))
+    return Imported(shape, vocab, _thetas(config, folder), _context(config, folder), _weights(folder, shape, vocab))
 
 
 def _config(model: Bert, ids: Mapping[str, int], context: int) -> dict[str, object]:
@@ -141,7 +143,7 @@ def _config(model: Bert, ids: Mapping[str, int], context: int) -> dict[str, obje
         "attention_dropout": 0.0,
         "classifier_dropout": 0.0,
         "classifier_pooling": "mean",
-        "initializer_range": 0.02,
+        "initializer_range": shape.init_std,
         "initializer_cutoff_factor": 2.0,
         **{f"{name}_id": ids[name] for name in SPECIALS if name not in ("unk_token", "mask_token")},
     }
@@ -218,6 +220,13 @@ def _thetas(config: Mapping[str, Any], folder: Path) -> tuple[float, float]:
             f"write global_rope_theta and local_rope_theta as the model was trained (10000 or 160000)"
         )
     return float(of_global), float(of_local)
+
+
+def _context(config: Mapping[str, Any], folder: Path) -> int:
+    context = config.get("max_position_embeddings", 8192)  # the class's own default
+    if not isinstance(context, int) or context < 1:
+        raise HubError(f"{folder}/config.json: max_position_embeddings is {context!r}, not a number of tokens")
+    return context
 
 
 def _weights(folder: Path, shape: Shape, vocab: int) -> dict[str, Tensor]:

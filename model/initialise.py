@@ -10,8 +10,6 @@ from torch import Tensor
 
 from model.bert import Bert
 
-STD = 0.02
-"""Of the embedding and of every matrix that reads the residual stream (ModernBERT's `full_megatron`)."""
 CUTOFF = 2.0
 """Draws lie within this many standard deviations (the same), which leaves 0.88 of it."""
 
@@ -23,8 +21,8 @@ def initialise(model: Bert, seed: int) -> None:
     Each tensor is drawn on the CPU from a generator of its own, keyed by the seed and its name: the result is
     the same on every device, and neither the order of modules nor a layer more changes the others' numbers.
 
-        attn.Wo, mlp.Wo             0.02 / sqrt(2 * layers): each layer adds these two to the residual stream
-        other matrices, embedding   0.02
+        attn.Wo, mlp.Wo             std / sqrt(2 * layers): each layer adds these two to the residual stream
+        other matrices, embedding   std, the shape's `init_std`
         norms                       1
         decoder bias                0: no word is likelier than another before training. (The original
                                     passes its tied decoder over: noise of up to 1 / sqrt(hidden).)
@@ -34,7 +32,7 @@ def initialise(model: Bert, seed: int) -> None:
             tensor.fill_(0.0 if name.endswith("bias") else 1.0)
         else:
             writes = name.endswith("Wo.weight")
-            std = STD / math.sqrt(2 * model.shape.layers) if writes else STD
+            std = model.shape.init_std / (math.sqrt(2 * model.shape.layers) if writes else 1.0)
             tensor.copy_(_draw(tensor, std, f"{seed} {name}"))
 
 

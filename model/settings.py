@@ -32,6 +32,10 @@ class Shape:
     dropout: float = 0.1
     """On the attention's output projection, in training only; nowhere else (ModernBERT, Table 3)."""
 
+    init_std: float = 0.02
+    """Standard deviation of fresh weights (ModernBERT's `full_megatron`, at widths of 768 and 1,024). Narrow models
+    learn nothing but word frequencies for long from 0.02; 0.02 * sqrt(768 / hidden) suits them."""
+
     def __post_init__(self) -> None:
         for field in ("layers", "hidden", "heads", "intermediate", "global_every"):
             if getattr(self, field) < 1:
@@ -50,6 +54,8 @@ class Shape:
             raise ValueError(f"window {self.window} must be even and at least 2, half of it for each side")
         if not self.norm_eps > 0:
             raise ValueError(f"norm_eps must be above 0, not {self.norm_eps}")
+        if not 0 < self.init_std < 1:
+            raise ValueError(f"init_std must be above 0 and below 1, not {self.init_std}")
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, not {self.dropout}")
 

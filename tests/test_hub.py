@@ -183,8 +183,8 @@ def test_the_weights_are_stored_once_marked_and_readable_by_others(exported: Pat
 
 def test_what_goes_out_comes_back_equal(exported: Path) -> None:
     model = lively()
-    shape, vocab, thetas, weights = import_hub(exported)
-    assert (shape, vocab, thetas) == (SHAPE, VOCAB, (160_000.0, 10_000.0))
+    shape, vocab, thetas, context, weights = import_hub(exported)
+    assert (shape, vocab, thetas, context) == (SHAPE, VOCAB, (160_000.0, 10_000.0), 1024)
     again = Bert(shape, vocab).eval()
     again.load_state_dict(weights)
     again.set_rope(*thetas)

@@ -1,0 +1,1 @@
+"""Documents -> documents that occur once: exactly and nearly."""

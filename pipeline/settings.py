@@ -1,0 +1,122 @@
+"""The words a recipe may use of raw sources, and how they are turned into clean documents."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from pipeline.filters.settings import CodeFilters, ScienceFilters, TextFilters, WebFilters
+
+Share = Annotated[float, "0 to 1"]
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise ValueError(f"{name} is a share between 0 and 1, not {value:g}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """What all sources say: which files, and how much may be broken in them."""
+
+    read: str | tuple[str, ...]
+    """Glob patterns (`**` is any depth), relative to where the command runs. Files are taken in sorted order."""
+    max_bad: Share = 0.01
+    """Share of broken records (reasons that begin with `bad_`) above which the stage is not signed."""
+    on_bad_file: Literal["fail", "skip"] = "fail"
+    """A file that cannot be read at all fails its unit, or is counted as `bad_file` and passed over."""
+
+    @property
+    def patterns(self) -> tuple[str, ...]:
+        return (self.read,) if isinstance(self.read, str) else self.read
+
+    def __post_init__(self) -> None:
+        _check_share("max_bad", self.max_bad)
+        if not self.patterns or not all(self.patterns):
+            raise ValueError("read names no file; give a pattern such as data/web/**/*.warc.gz")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebSource(Files):
+    """Web captures: WARC (.warc) and extracted text (.wet), plain or .gz."""
+
+    kind: Literal["web"]
+    filters: WebFilters = field(default_factory=WebFilters)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeSource(Files):
+    """Source code with the columns of The Stack v1 or v2 (.parquet) or StarCoder data (.jsonl, .gz, .zst)."""
+
+    kind: Literal["code"]
+    filters: CodeFilters = field(default_factory=CodeFilters)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScienceSource(Files):
+    """Papers: JATS (.xml, .tar.gz), LaTeX in arXiv's layout (.tar of .gz), peS2o (.json.gz)."""
+
+    kind: Literal["science"]
+    references: bool = False
+    """Keep the reference lists of papers."""
+    filters: ScienceFilters = field(default_factory=ScienceFilters)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextSource(Files):
+    """Tables that hold finished text: .parquet, .jsonl (.gz, .zst)."""
+
+    kind: Literal["text"]
+    column: str = "text"
+    """The column that holds the text. `title`, `url`, `date`, `language` and `license` are taken along by name."""
+    filters: TextFilters = field(default_factory=TextFilters)
+
+
+Source = WebSource | CodeSource | ScienceSource | TextSource
+
+
+@dataclass(frozen=True, kw_only=True)
+class Near:
+    """Near-duplicates: MinHash-LSH proposes pairs, the exact Jaccard similarity of their shingle sets decides."""
+
+    threshold: Share = 0.8
+    """Exact Jaccard similarity from which two documents count as one (Lee et al. 2022, section 4.2)."""
+    ngram: int = 5
+    """Words in a shingle (Lee et al. 2022; FineWeb, section 3.4)."""
+    bands: int = 14
+    rows: int = 8
+    """14 bands of 8 hashes propose a pair of similarity 0.8 with probability 0.92 (FineWeb, section 3.4)."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.threshold <= 1:
+            raise ValueError(f"threshold is a similarity above 0 and up to 1, not {self.threshold:g}")
+        for name in ("ngram", "bands", "rows"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is at least 1, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dedup:
+    exact: bool = True
+    """Drop documents whose normalised text occurred before, in any source."""
+    near: Near | None = field(default_factory=Near)
+    prefer: tuple[str, ...] = ()
+    """Sources whose copy is kept first; sources not named come after, in the order of their names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tokenizer:
+    """Train a byte-level BPE with ModernBERT's special tokens, or take an existing one."""
+
+    vocab: int = 50_368
+    """Ids in all, special and [unused] ones too; a multiple of 64 (tensor cores). ModernBERT: 50,368."""
+    sample: int = 10_000_000_000
+    """Bytes of text to train on at most, drawn by the shares of the mixture."""
+    from_: str | None = None
+    """Path of an existing tokenizer.json with [CLS], [SEP], [PAD] and [MASK]; nothing is trained then."""
+
+    def __post_init__(self) -> None:
+        if self.vocab % 64:
+            raise ValueError(f"vocab {self.vocab} is not a multiple of 64; take {-(-self.vocab // 64) * 64}")
+        if self.vocab < 512:
+            raise ValueError(f"vocab {self.vocab} is too small for 256 bytes and the special tokens; take 512 or more")

@@ -1,0 +1,224 @@
+"""The filter stage accounts for every document, and settings that make no sense are refused."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.documents import SCHEMA, Document, DocumentWriter, record
+from pipeline.filters.settings import (
+    C4,
+    CodeFilters,
+    Filters,
+    Gopher,
+    Repetition,
+    ScienceFilters,
+    TextFilters,
+    WebFilters,
+)
+from pipeline.filters.stage import filter_documents
+from pipeline.tally import Tally
+from pipeline.units import Piece, Unit
+
+ENGLISH = (
+    "The people of the valley have always said that the river would be the end of them, and with good reason.\n"
+    "Every spring it rises over its banks, takes a field or two, and leaves behind a layer of mud.\n"
+    "Nobody moves away, and nobody would have it otherwise. They mend the fences and wait for summer to come.\n"
+    "When it comes at last, the whole village walks down to the water to be merry with one another.\n"
+)
+GERMAN = "Alle Menschen sind frei und gleich an Würde und Rechten geboren. Sie sind mit Vernunft begabt.\n" * 3
+MENU = "home\ncookie policy of this site\n"
+
+
+def run(tmp_path: Path, filters: Filters, *documents: Document) -> tuple[list[dict[str, Any]], Tally]:
+    """The rows that pass; the documents lie in two files of several row groups."""
+    pieces = []
+    for number, part in enumerate((documents[::2], documents[1::2])):
+        path = tmp_path / f"{number}.parquet"
+        with DocumentWriter(path) as writer:
+            for document in part:
+                writer.write_row(record(document, "s", "web", path.name))
+        pieces.append(Piece(path=str(path), name=path.name, size=path.stat().st_size))
+    tally = Tally()
+    out = tmp_path / "out.parquet"
+    filter_documents(Unit(0, tuple(pieces)), out, tally, filters=filters)
+    tally.check("unit 0")
+    assert pq.read_schema(out).equals(SCHEMA)
+    return pq.read_table(out).to_pylist(), tally
+
+
+def document(text: str, at: str = "0", **fields: Any) -> Document:
+    return Document(at=at, text=text, **fields)
+
+
+def test_web_pages_are_filtered_rewritten_and_told_their_language(tmp_path: Path) -> None:
+    documents = [
+        document(MENU + ENGLISH, "a", title="Kept"),
+        document(GERMAN, "b"),
+        document("", "c"),
+        document(MENU, "d"),
+    ]
+    rows, tally = run(tmp_path, WebFilters(), *documents)
+    assert [(row["origin"], row["text"], row["language"], row["title"]) for row in rows] == [
+        ("0.parquet#a", ENGLISH.strip(), "en", "Kept")
+    ]
+    assert tally.dropped == {"language": 1, "empty": 1, "gopher_short_document": 1}
+    assert tally.counts()["documents_in"] == 4
+    assert tally.counts()["bytes_in"] == sum(len(d.text.encode()) for d in documents)
+    assert tally.counts()["bytes_out"] == len(ENGLISH.strip())
+
+
+def test_the_first_rule_that_fails_names_the_reason_and_says_what_it_measured(tmp_path: Path) -> None:
+    _, tally = run(tmp_path, WebFilters(), document(GERMAN, "a"), document("The short of it is that it is short.", "b"))
+    assert tally.dropped == {"language": 1, "gopher_short_document": 1}
+    tally.write_samples(tmp_path / "dropped.parquet")
+    samples = pq.read_table(tmp_path / "dropped.parquet").to_pylist()
+    assert [(x["origin"], x["reason"], x["value"], x["threshold"], x["text"]) for x in samples] == [
+        ("1.parquet#b", "gopher_short_document", "9", "50", "The short of it is that it is short."),
+        ("0.parquet#a", "language", "de", "en", GERMAN),
+    ]
+    assert all(len(x["id"]) == 32 for x in samples)
+
+
+def test_families_of_rules_can_be_switched_off(tmp_path: Path) -> None:
+    off = WebFilters(languages=(), language_score=0, gopher=None, repetition=None, c4=None, fineweb=None)
+    rows, tally = run(tmp_path, off, document(GERMAN, "a"), document(MENU, "b"), document("\n", "c"))
+    assert [row["text"] for row in rows] == [GERMAN, MENU]
+    assert rows[0]["language"] == "de"
+    assert tally.dropped == {"empty": 1}
+
+
+def test_a_page_of_which_no_line_is_left_is_empty(tmp_path: Path) -> None:
+    off = {"gopher": None, "repetition": None, "fineweb": None}
+    rules = WebFilters(languages=(), language_score=0, c4=C4(min_sentences=0), **off)
+    rows, tally = run(tmp_path, rules, document("too short\n", "a"), document("just long enough\n", "b"))
+    assert [row["text"] for row in rows] == ["just long enough"]
+    assert tally.dropped == {"empty": 1}
+
+
+def test_a_unit_of_which_nothing_is_left_has_an_empty_file(tmp_path: Path) -> None:
+    rows, tally = run(tmp_path, WebFilters(), document(GERMAN))
+    assert rows == []
+    assert tally.counts()["documents_out"] == 0
+    rows, tally = run(tmp_path, TextFilters())
+    assert rows == []
+    assert tally.counts()["documents_in"] == 0
+
+
+def test_only_the_row_groups_of_a_piece_are_read(tmp_path: Path) -> None:
+    run(tmp_path, TextFilters(), document(ENGLISH))
+    whole = tmp_path / "0.parquet"
+    tally = Tally()
+    piece = Piece(path=str(whole), name="0.parquet", size=1, groups=(0, 0))
+    filter_documents(Unit(0, (piece,)), tmp_path / "part.parquet", tally, filters=TextFilters())
+    assert tally.documents_in == 0
+
+
+def test_code_keeps_its_programming_language_and_needs_a_licence(tmp_path: Path) -> None:
+    code = "def add(first, second):\n    return first + second\n"
+    rows, tally = run(
+        tmp_path,
+        CodeFilters(),
+        document(code, "a", language="Python", license="MIT", metadata={"path": "a.py"}),
+        document(code, "b", language="Python", license="GPL-3.0-only"),
+        document(code, "c", language="Python"),
+        document(code, "d", language="Python", license="MIT", metadata={"is_vendor": True}),
+    )
+    assert [(row["language"], row["text"]) for row in rows] == [("Python", code)]
+    assert tally.dropped == {"license": 1, "no_license": 1, "vendored": 1}
+
+
+def test_papers_are_believed_their_language_and_asked_for_their_length(tmp_path: Path) -> None:
+    rules = ScienceFilters(min_words=10, min_paragraphs=1)
+    rows, tally = run(
+        tmp_path,
+        rules,
+        document(ENGLISH, "a"),
+        document(ENGLISH, "b", language="en-US"),
+        document(ENGLISH, "c", language="pt"),
+        document(GERMAN, "d"),
+        document("Too short a paper.", "e", language="en", date="2001"),
+    )
+    assert [row["language"] for row in rows] == ["en", "en"]
+    assert tally.dropped == {"language": 2, "pes2o_few_words": 1}
+
+
+def test_finished_text_is_kept_unless_it_holds_no_word(tmp_path: Path) -> None:
+    rows, tally = run(tmp_path, TextFilters(), document(GERMAN, "a"), document("?!", "b"), document("ok", "c"))
+    assert [row["text"] for row in rows] == [GERMAN, "ok"]
+    assert tally.dropped == {"few_words": 1}
+    rows, tally = run(
+        tmp_path, TextFilters(languages=("en",), min_words=5), document(GERMAN, "a"), document(ENGLISH, "b")
+    )
+    assert [row["language"] for row in rows] == ["en"]
+    assert tally.dropped == {"language": 1}
+
+
+def test_what_passes_does_not_depend_on_how_documents_are_batched(tmp_path: Path) -> None:
+    documents = [document(f"{ENGLISH}Line {n} is the last of the text.", str(n)) for n in range(1500)]
+    rows, _ = run(tmp_path, WebFilters(), *documents)
+    alone, _ = run(tmp_path, WebFilters(), documents[1499])
+    assert len(rows) == 1500
+    assert {row["origin"]: row["text"] for row in rows}["1.parquet#1499"] == alone[0]["text"]
+
+
+ODD = [
+    "", " ", "\n", "\r\n\r\n", "\u2028", "\v\f\x85", "\u00a0", "\u200b", "\ufeff", "�", "e\u0301" * 60,
+    "我" * 200, "،؟" * 60,
+    "हिन्दी में " * 60, "ภาษาไทย" * 60, "👩‍👩‍👧 " * 60, "don't won't " * 60, "x" * 1001, "{", "[1]", "1 " * 60,
+    "." * 100_000, "a\nb\n" * 5_000, "The cat sat. " * 10_000, "\U000e0100", "{" * 50_000, "a " * 50_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        WebFilters(languages=(), language_score=0),
+        CodeFilters(licenses="any"),
+        ScienceFilters(languages=(), min_words=0, min_paragraphs=0),
+        TextFilters(min_words=0),
+    ],
+)
+def test_odd_texts_are_kept_or_dropped_for_a_reason(tmp_path: Path, filters: Filters) -> None:
+    rows, tally = run(tmp_path, filters, *(document(text, str(n)) for n, text in enumerate(ODD)))
+    assert len(rows) + tally.dropped.total() == len(ODD)
+    assert isinstance(filters, WebFilters) or {row["text"] for row in rows} <= set(ODD)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "told"),
+    [
+        (WebFilters, {"languages": ["english"]}, "'english' is no language code"),
+        (WebFilters, {"language_score": 65}, "language_score is a share between 0 and 1, not 65"),
+        (WebFilters, {"gopher": {"min_words": 100, "max_words": 50}}, "max_words 50 is less than min_words 100"),
+        (WebFilters, {"gopher": {"min_alphabetic": 80}}, "min_alphabetic is a share"),
+        (WebFilters, {"gopher": {"min_stop_words": 9}}, "more than the 8 stop words"),
+        (WebFilters, {"repetition": {"top_ngrams": [[0, 0.2]]}}, "an n-gram has at least 1 token, not 0"),
+        (WebFilters, {"c4": {"min_sentences": -1}}, "min_sentences is a number of at least 0, not -1"),
+        (WebFilters, {"fineweb": {"max_short_lines": 67}}, "max_short_lines is a share"),
+        (CodeFilters, {"licenses": []}, "licenses is empty"),
+        (CodeFilters, {"starcoder": {"min_alphanumeric": 25}}, "min_alphanumeric is a share"),
+        (ScienceFilters, {"min_paragraphs": -1}, "min_paragraphs is a number of at least 0"),
+        (TextFilters, {"languages": ["EN"]}, "'EN' is no language code"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(kind: type, settings: dict[str, Any], told: str) -> None:
+    with pytest.raises(ValidationError, match=told):
+        TypeAdapter(kind).validate_python(settings)
+
+
+def test_settings_are_read_from_a_recipe_and_written_to_a_record() -> None:
+    rules = TypeAdapter(WebFilters).validate_python(
+        {"languages": ["de"], "gopher": {"min_words": 20}, "repetition": None, "c4": {"terminal_punctuation": True}}
+    )
+    assert rules == WebFilters(
+        languages=("de",), gopher=Gopher(min_words=20), repetition=None, c4=C4(terminal_punctuation=True)
+    )
+    assert asdict(WebFilters())["repetition"]["top_ngrams"] == Repetition().top_ngrams
+    assert TypeAdapter(CodeFilters).validate_python({"licenses": ["MIT"]}) == CodeFilters(licenses=("MIT",))
+    assert TypeAdapter(CodeFilters).validate_python({"licenses": "any"}) == CodeFilters(licenses="any")

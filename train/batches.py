@@ -1,0 +1,220 @@
+"""Rows of the order -> flat batches for the model, read in this process and one step ahead of it.
+
+A batch is a pure function of (order, masks' key, first row): the whole state of the data is one integer. On CUDA all
+microbatches of a phase have one size, so that nothing is compiled or planned twice; on the CPU nothing is padded.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from packing.mixture import Order
+from packing.rows import Row
+from packing.shards import ShardError, Shards
+from train.masking import Ints, Words, how_many, mask
+from train.schedule import Step
+from train.settings import Train
+
+IGNORED = -100
+"""The label of a place that counts for nothing (PyTorch's own default)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Microbatch:
+    """Rows that go through the model together, end to end; what fills them up is in documents of its own.
+
+    input_ids   (T,) int64
+    cu_seqlens  (S + 1,) int32: bounds of the documents, filled up with T
+    masked      (K,) int64: places to guess
+    labels      (K,) int64: what stands there; IGNORED where `masked` is filled up
+    """
+
+    g: int
+    """The first row's number in the order."""
+    input_ids: Tensor
+    cu_seqlens: Tensor
+    masked: Tensor
+    labels: Tensor
+    longest: int
+    """No document is longer."""
+
+    def to(self, device: torch.device) -> Microbatch:
+        if device.type == "cpu":
+            return self
+        parts = ("input_ids", "cu_seqlens", "masked", "labels")
+        moved = {part: getattr(self, part).pin_memory().to(device, non_blocking=True) for part in parts}
+        return replace(self, **moved)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Batch:
+    """All that one step learns from."""
+
+    step: Step
+    microbatches: Sequence[Microbatch]
+    guessed: int
+    """Masked tokens in all microbatches: the loss is the mean over these."""
+    tokens: Mapping[str, int]
+    """Tokens of each source, without padding."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fixed:
+    """The one size of all microbatches of a phase."""
+
+    rows: int
+    context: int
+    rate: float
+    pad_id: int
+
+    @property
+    def tokens(self) -> int:
+        return self.rows * self.context
+
+    @property
+    def masked(self) -> int:
+        return self.rows * how_many(self.context, self.rate)
+
+
+def lay(
+    rows: Sequence[Row],
+    numbers: Ints,
+    *,
+    rate: float,
+    words: Words,
+    key: tuple[int, int],
+    fixed: Fixed | None = None,
+) -> Microbatch:
+    """Put rows end to end and hide tokens in them; `numbers` are the rows' own. Filled up to `fixed` if it is given.
+
+    Raises ShardError for ids beyond the tokenizer's.
+    """
+    bounds = np.concatenate([[0], np.cumsum([len(row.input_ids) for row in rows])])
+    ids = np.concatenate([row.input_ids for row in rows])
+    if (highest := int(ids.max())) >= len(words.maskable):
+        row = int(numbers[np.searchsorted(bounds, int(ids.argmax()), side="right") - 1])
+        raise ShardError(
+            f"row {row} has the token {highest}, but the tokenizer has {len(words.maskable)} ids; "
+            "these rows were packed with another one, pack them again"
+        )
+    ends = np.concatenate([row.cu_seqlens[1:] + at for row, at in zip(rows, bounds[:-1], strict=True)])
+    masked = mask(ids, bounds, numbers, rate=rate, words=words, key=key)
+    parts = {"input_ids": masked.input_ids, "masked": masked.places, "labels": masked.labels}
+    if fixed:
+        ends = _filled_up_documents(ends, fixed)
+        parts["input_ids"] = _filled(parts["input_ids"], fixed.tokens, fixed.pad_id)
+        parts["masked"] = _filled(parts["masked"], fixed.masked, 0)
+        parts["labels"] = _filled(parts["labels"], fixed.masked, IGNORED)
+    cu_seqlens = np.concatenate([[0], ends]).astype(np.int32)
+    return Microbatch(
+        g=int(numbers[0]),
+        cu_seqlens=torch.from_numpy(cu_seqlens),
+        longest=fixed.context if fixed else int(np.diff(cu_seqlens).max()),
+        **{name: torch.from_numpy(part) for name, part in parts.items()},
+    )
+
+
+def _filled(part: Ints, size: int, value: int) -> Ints:
+    return np.concatenate([part, np.full(size - len(part), value)])
+
+
+def _filled_up_documents(ends: npt.NDArray[Any], fixed: Fixed) -> npt.NDArray[Any]:
+    """Ends of documents, with those of the padding, then T again and again up to a power of two: few sizes in all.
+
+    32 documents a row cover nearly all batches, so that most runs see one size only.
+    """
+    padding = np.arange(int(ends[-1]), fixed.tokens, fixed.context)[1:]
+    ends = np.concatenate([ends, padding, [fixed.tokens]])
+    size = 1 << max(len(ends) - 1, 32 * fixed.rows - 1).bit_length()
+    return np.concatenate([ends, np.full(size - len(ends), fixed.tokens)])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reader:
+    """Makes the batch of any step."""
+
+    settings: Train
+    order: Order
+    shards: Mapping[tuple[str, int], Shards]
+    words: Words
+    key: tuple[int, int]
+    """Of the masks (train.masking.key_of)."""
+    pad_id: int | None
+    """Fill microbatches up to one size with this token; None does not."""
+
+    def read(self, step: Step) -> Batch:
+        """The rows step.g ... step.g + step.rows, in that order, cut into microbatches."""
+        phase = self.settings.phases[step.phase]
+        size = self.settings.microbatch_rows(phase)
+        fixed = None
+        if self.pad_id is not None:
+            fixed = Fixed(rows=size, context=phase.context, rate=phase.mask, pad_id=self.pad_id)
+        places = self.order.rows(step.g, step.g + step.rows)
+        names = [self.order.names[source] for source in places["source"].tolist()]
+        rows = [
+            self.shards[name, phase.context][index] for name, index in zip(names, places["index"].tolist(), strict=True)
+        ]
+        numbers = np.arange(step.g, step.g + step.rows)
+        microbatches = [
+            lay(
+                rows[at : at + size],
+                numbers[at : at + size],
+                rate=phase.mask,
+                words=self.words,
+                key=self.key,
+                fixed=fixed,
+            )
+            for at in range(0, step.rows, size)
+        ]
+        tokens: dict[str, int] = {}
+        for name, row in zip(names, rows, strict=True):
+            tokens[name] = tokens.get(name, 0) + len(row.input_ids)
+        guessed = sum(int((part.labels != IGNORED).sum()) for part in microbatches)
+        return Batch(step=step, microbatches=microbatches, guessed=guessed, tokens=tokens)
+
+
+def ahead(read: Callable[[Step], Batch], steps: Iterable[Step]) -> Generator[Batch]:
+    """The batches of all steps, each read in a thread while the one before it is learned from.
+
+    A fault of the thread is raised here, at the step that it belongs to. Closing the iterator ends the thread.
+    """
+    ready: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=1)
+    closed = threading.Event()
+
+    def hand_over(item: Batch | BaseException | None) -> None:
+        while not closed.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+                return
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            for step in steps:
+                hand_over(read(step))
+                if closed.is_set():
+                    return
+            hand_over(None)
+        except BaseException as fault:
+            hand_over(fault)
+
+    thread = threading.Thread(target=work, name="batches", daemon=True)
+    thread.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        closed.set()
+        thread.join()
