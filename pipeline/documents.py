@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -184,7 +185,7 @@ def text_bytes(batch: pa.RecordBatch) -> int:
     return int(pc.sum(pc.binary_length(column)).as_py() or 0)
 
 
-def id_words(ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+def id_words(ids: pa.Array) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]:
     """Document ids (32 hex digits) -> their two 64-bit words, uint64 (documents,): ready-made random draws."""
     digits = np.frombuffer("".join(ids.to_pylist()).encode(), np.uint8).reshape(len(ids), 32)
     values = np.where(digits >= ord("a"), digits - (ord("a") - 10), digits - ord("0")).astype(np.uint64)

@@ -31,6 +31,9 @@ from pipeline.units import Unit
 
 logger.disable("datatrove")  # its console talk; what matters is told by the stage's record
 
+WORKER_BYTES = 8_000_000
+"""Input that a worker should have to be worth its start, which takes 2 to 3 seconds."""
+
 TASKS_PER_WORKER = 8
 """Tasks when none are asked for: enough that a worker with light units takes more of them."""
 
@@ -106,7 +109,7 @@ def run(stage: Stage, workspace: Path, engine: Engine, watch: Watch | None = Non
     _sweep(folder)
     pending = [unit for unit in units if standing(folder, unit.number, stage.suffix) is None]
     if pending:
-        _launch(stage, workspace, units, len(pending), engine, watch)
+        _launch(stage, workspace, units, pending, engine, watch)
     failed = [orjson.loads(path.read_bytes()) for path in sorted((folder / "failed").glob("*.json"))]
     if failed:
         record.seconds = round(record.seconds + time.perf_counter() - began, 3)
@@ -116,10 +119,11 @@ def run(stage: Stage, workspace: Path, engine: Engine, watch: Watch | None = Non
 
 
 def _launch(
-    stage: Stage, workspace: Path, units: Sequence[Unit], pending: int, engine: Engine, watch: Watch | None
+    stage: Stage, workspace: Path, units: Sequence[Unit], pending: Sequence[Unit], engine: Engine, watch: Watch | None
 ) -> None:
     folder = workspace / stage.name
-    workers = min(engine.workers, pending)
+    size = sum(piece.size for unit in pending for piece in unit.pieces)
+    workers = min(engine.workers, len(pending), max(1, size // WORKER_BYTES))
     tasks = engine.tasks or min(len(units), max(1, workers * TASKS_PER_WORKER))
     step = Units(stage.work(workspace), units, folder, stage.suffix)
     executor = LocalPipelineExecutor(

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
@@ -79,16 +80,18 @@ def _texts(unit: Unit, rates: Mapping[str, float], holdout: float, tally: Tally)
             yield taken.column("text").to_pylist()
 
 
-def drawn(batch: pa.RecordBatch, rates: Mapping[str, float], holdout: float) -> np.ndarray:
+def drawn(batch: pa.RecordBatch, rates: Mapping[str, float], holdout: float) -> npt.NDArray[np.bool_]:
     """Which documents of a batch are in the sample: bool (documents,)."""
     draw, keep = id_words(batch.column("id"))
     rate = np.array([rates[name] for name in batch.column("source").to_pylist()])
-    return (draw < rate * 2.0**64) & ~held_out(keep, holdout)
+    sampled: npt.NDArray[np.bool_] = (draw < rate * 2.0**64) & ~held_out(keep, holdout)
+    return sampled
 
 
-def held_out(words: np.ndarray, holdout: float) -> np.ndarray:
+def held_out(words: npt.NDArray[np.uint64], holdout: float) -> npt.NDArray[np.bool_]:
     """Whether each document is kept for evaluation: its id's second word (uint64) lies in the first `holdout` share."""
-    return np.less(words, np.uint64(int(holdout * 2**64)))
+    held: npt.NDArray[np.bool_] = words < np.uint64(int(holdout * 2**64))
+    return held
 
 
 def _add_tokens(tokenizer: Tokenizer, vocab: int) -> None:

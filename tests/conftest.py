@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,17 +13,19 @@ from pipeline.sample import sample
 
 torch.set_num_threads(1)
 
+BERTMILL = Path(sys.executable).with_name("bertmill")
+
 RECIPE = """\
 name: small
 seed: 5
 unit: {unit}
 sources:
-  web: {{kind: web, read: {raw}/web/*.warc.gz, filters: {{fineweb: null, c4: null}}}}
-  code: {{kind: code, read: {raw}/code/*.parquet, filters: {{languages: [python], licenses: any}}}}
-  science: {{kind: science, read: ["{raw}/science/*.tar.gz", "{raw}/science/*.tar"], filters: {{min_words: 50}}}}
+  web: {{kind: web, read: {raw}/*/web/*.warc.gz, filters: {{fineweb: null, c4: null}}}}
+  code: {{kind: code, read: {raw}/*/code/*.parquet, filters: {{languages: [python], licenses: any}}}}
+  science: {{kind: science, read: ["{raw}/*/science/*.tar.gz", "{raw}/*/science/*.tar"], filters: {{min_words: 50}}}}
 dedup: {{near: {{threshold: 0.8}}, prefer: [science, web, code]}}
 tokenizer: {{vocab: 1024, sample: 2M}}
-packing: {{holdout: 0.1, max_epochs: 1000}}
+packing: {{unit: 60K, holdout: 0.1, max_epochs: 1000}}
 model: {{layers: 4, hidden: 32, heads: 2, intermediate: 48, window: 32}}
 train:
   optimizer: {{peak: 5e-3}}
@@ -37,9 +41,10 @@ train:
 
 @pytest.fixture(scope="session")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small sample of real files: WARC, Parquet, JATS and LaTeX."""
-    folder = tmp_path_factory.mktemp("raw") / "sample"
-    sample(folder, web_pages=40, code_bytes=300_000, articles=20)
+    """Small samples of real files: WARC, Parquet, JATS and LaTeX; the later ones repeat some of the first."""
+    folder = tmp_path_factory.mktemp("raw") / "samples"
+    for number, size in enumerate((20, 12, 6)):
+        sample(folder / str(number), web_pages=2 * size, code_bytes=15_000 * size, articles=size)
     return folder
 
 
@@ -47,5 +52,21 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def recipe_path(raw: Path) -> Path:
     """A recipe over it that takes seconds."""
     path = raw.parent / "small.yaml"
-    path.write_text(RECIPE.format(raw=raw, unit="200K"))
+    path.write_text(RECIPE.format(raw=raw, unit="25K"))
     return path
+
+
+def bertmill(*words: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """The console script as a user calls it."""
+    command = [str(BERTMILL), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+
+
+@pytest.fixture(scope="session")
+def whole(recipe_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The work folder of an undisturbed run, not to be changed."""
+    work = tmp_path_factory.mktemp("whole") / "work"
+    done = bertmill("run", recipe_path, "--work", work)
+    assert done.returncode == 0, done.stderr
+    assert "final loss" in done.stdout
+    return work

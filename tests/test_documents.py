@@ -7,7 +7,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline import documents
-from pipeline.documents import SCHEMA, Document, DocumentWriter, clean, id_words, identity, read_batches, record, text_bytes
+from pipeline.documents import (
+    SCHEMA,
+    Document,
+    DocumentWriter,
+    clean,
+    id_words,
+    identity,
+    read_batches,
+    record,
+    text_bytes,
+)
 
 
 def rows(count: int, size: int = 20) -> list[dict[str, object]]:

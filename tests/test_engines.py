@@ -187,12 +187,14 @@ SLOW = """
     from pathlib import Path
     sys.path[:0] = [{root!r}, {here!r}]
     import slow_work
+    from pipeline import engines
     from pipeline.engines import Engine, run
     from pipeline.stage import Stage, StageError
     from pipeline.units import find, group, stamps
 
     if __name__ == "__main__":
         raw, work = Path({raw!r}), Path({work!r})
+        engines.WORKER_BYTES = 1  # as many workers as are asked for, though there is little to do
         stage = Stage(
             name="slow",
             work=lambda _: partial(slow_work.slow, pause={pause}, deadly={deadly!r}),

@@ -1,0 +1,247 @@
+"""bertmill's commands: parse, call, print; nothing else. Heavy imports wait for the command that needs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    help="From raw web, code and science to a trained ModernBERT, in one recipe.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe's YAML file.")]
+Work = Annotated[Path | None, typer.Option(help="The run's folder; work/<recipe's name> if not given.")]
+Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for another program.")]
+Workers = Annotated[int, typer.Option(help="Processes that work at the same time.")]
+Tasks = Annotated[int | None, typer.Option(help="Parts that a stage's units are shared out to.")]
+Redo = Annotated[list[str] | None, typer.Option(help="Start this stage, and all that read it, over.")]
+
+
+@app.command()
+def sample(folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty or new folder.")]) -> None:
+    """Put text of this Python installation into WARC, Parquet, JATS and LaTeX: the quickstart's raw files."""
+    from pipeline.sample import sample as make
+
+    for kind, count in make(folder).items():
+        print(f"  {kind:16} {count:>12,}")
+
+
+@app.command()
+def plan(recipe: RecipePath, work: Work = None, json_: Json = False) -> None:
+    """What will be made, in order, and what it takes; refuses what the sources cannot give."""
+    from commands import report
+    from recipes.estimate import check, supplies
+    from recipes.load import load
+    from recipes.plan import stages
+
+    asked = load(recipe)
+    workspace = work or Path("work") / asked.name
+    found = supplies(asked, workspace)
+    declared = stages(asked)
+    records = report.records(workspace, declared)
+    if json_:
+        print(json.dumps(report.plan_json(asked, declared, found, records), indent=2))
+    else:
+        print(report.plan(asked, declared, found, records))
+    check(asked, found)
+
+
+@app.command()
+def run(
+    recipe: RecipePath,
+    work: Work = None,
+    until: Annotated[
+        str | None, typer.Option(help="Stop after this stage: filter/web, or pack for all of them.")
+    ] = None,
+    workers: Workers = 1,
+    tasks: Tasks = None,
+    redo: Redo = None,
+) -> None:
+    """Everything to the trained, exported model. Finished work is skipped, cut-off work goes on."""
+    from commands.run import TRAIN, only_one
+    from pipeline.engines import Engine
+    from recipes.load import load
+
+    asked = load(recipe)
+    workspace = work or Path("work") / asked.name
+    with only_one(workspace):
+        _prepare(asked, workspace, until, Engine(workers=workers, tasks=tasks), redo or [])
+        if until in (None, TRAIN):
+            _train(asked, workspace, export=until is None)
+
+
+@app.command()
+def train(recipe: RecipePath, work: Work = None) -> None:
+    """The training alone, on rows that a run has packed."""
+    from commands.run import only_one
+    from recipes.load import load
+
+    asked = load(recipe)
+    workspace = work or Path("work") / asked.name
+    with only_one(workspace):
+        _train(asked, workspace, export=False)
+
+
+@app.command()
+def look(
+    path: Annotated[Path, typer.Argument(help="A stage's folder, or a file of documents or rows.")],
+    count: Annotated[int, typer.Argument(metavar="[N]", help="How many.")] = 5,
+    dropped: Annotated[bool, typer.Option("--dropped", help="What the stage dropped, with the reason.")] = False,
+    reason: Annotated[str | None, typer.Option(help="Only what was dropped for this reason.")] = None,
+    json_: Json = False,
+) -> None:
+    """Documents, dropped documents with reasons, or packed rows decoded with their boundaries and origins."""
+    from commands.look import look as seen
+    from commands.look import told
+
+    for item in seen(path, count, dropped=dropped, reason=reason):
+        print(json.dumps(item, ensure_ascii=False) if json_ else told(item))
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="A run's folder, a stage, shards, or a checkpoint.")], json_: Json = False
+) -> None:
+    """Check signatures, hashes, counts, rows and index: any changed byte is found and named."""
+    from commands.verify import verify as check
+
+    for name, counts in check(path):
+        if json_:
+            print(json.dumps({"name": name, **counts}))
+        else:
+            print(f"  {name:28} " + "  ".join(f"{value:,} {key}" for key, value in counts.items()))
+
+
+@app.command()
+def order(
+    recipe: RecipePath,
+    rows: Annotated[str, typer.Argument(metavar="FROM:TO", help="Row numbers of the run, the second not included.")],
+    work: Work = None,
+) -> None:
+    """The rows that a stretch of training reads: phase, source, epoch, index (one JSON object a line)."""
+    from commands.trace import ordered
+    from recipes.load import load
+
+    asked = load(recipe)
+    for row in ordered(asked, work or Path("work") / asked.name, rows):
+        print(json.dumps(row))
+
+
+@app.command()
+def trace(
+    work: Annotated[Path, typer.Argument(metavar="WORK", help="A run's folder.")],
+    row: Annotated[int, typer.Argument(metavar="ROW", help="A row number of the run.")],
+    json_: Json = False,
+) -> None:
+    """From a training row back to its documents and raw records."""
+    from commands.trace import told, traced
+
+    found = traced(work, row)
+    print(json.dumps(found, ensure_ascii=False) if json_ else told(found))
+
+
+@app.command()
+def export(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A folder in a run's checkpoints/.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The Hugging Face folder to make.")],
+) -> None:
+    """A checkpoint -> a folder that `transformers` loads."""
+    from commands.release import export_checkpoint
+
+    print(export_checkpoint(checkpoint, folder))
+
+
+@app.command("import")
+def import_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A Hugging Face folder.")],
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The checkpoint to make.")],
+) -> None:
+    """A Hugging Face folder of a ModernBERT -> a checkpoint."""
+    from commands.release import import_folder
+
+    print(import_folder(folder, checkpoint))
+
+
+@app.command("fill-mask")
+def fill_mask(
+    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A Hugging Face folder.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Text with one or more [MASK].")],
+    top: Annotated[int, typer.Option(help="Candidates for each mask.")] = 5,
+    json_: Json = False,
+) -> None:
+    """The masked words, best first."""
+    from commands.fill_mask import fill, told
+
+    answer = fill(model, text, top)
+    print(json.dumps(answer, ensure_ascii=False) if json_ else told(answer))
+
+
+def _prepare(asked: Any, workspace: Path, until: str | None, engine: Any, redo: list[str]) -> None:
+    from commands import report
+    from commands.run import prepare
+    from recipes.plan import stages
+
+    width = max(len(stage.name) for stage in stages(asked))
+    live = _live()
+    try:
+        prepare(
+            asked,
+            workspace,
+            engine,
+            until=until,
+            redo=redo,
+            told=lambda stage, record, worked: print(report.line(stage, record, worked, width), flush=True),
+            watch=live,
+        )
+    finally:
+        if live:
+            print(end="\r\033[K", file=sys.stderr, flush=True)
+    print("\n".join(["", *report.funnel(workspace, asked), ""]), flush=True)
+
+
+def _live() -> Callable[[Any, int, int], None] | None:
+    """One line that is written over while a stage works; nothing where no person watches."""
+    if not sys.stderr.isatty():
+        return None
+    return lambda stage, done, total: print(
+        f"\r\033[K  {stage.name}: {done} of {total} units", end="", file=sys.stderr, flush=True
+    )
+
+
+def _train(asked: Any, workspace: Path, *, export: bool) -> None:
+    from commands.release import release
+    from commands.train import train as learn
+
+    result = learn(asked, workspace, lambda line: print(line, flush=True))
+    if export:
+        print(release(asked, workspace, result))
+
+
+def main() -> None:
+    """The console script: expected faults in one line on stderr and exit code 1; bugs keep their traceback."""
+    from commands.faults import expected
+
+    # Threads that wait for each other should sleep, not spin: beside one other busy process on two cores, spinning
+    # makes training 4 times slower. Read once, when torch is loaded.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        app()
+    except expected() as fault:
+        print(fault, file=sys.stderr)
+        raise SystemExit(1) from None
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone, as `| head` does
+        raise SystemExit(0) from None
+
+
+if __name__ == "__main__":
+    main()

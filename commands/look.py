@@ -1,0 +1,124 @@
+"""A folder or file -> what stands in it, for a person's eyes: documents, dropped documents, packed rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from packing.rows import Row
+from packing.shards import Shards
+from pipeline.documents import read_batches
+from pipeline.stage import Record
+
+SHOWN = 1_000
+"""Characters shown of a text."""
+
+
+class LookError(Exception):
+    """There is nothing to look at; the message says where things are."""
+
+
+def look(path: Path, count: int, *, dropped: bool = False, reason: str | None = None) -> Iterator[dict[str, Any]]:
+    """The first `count` documents, dropped documents (of one reason if given) or rows of a folder or file."""
+    if not path.exists():
+        raise LookError(f"{path}: there is no such file or folder")
+    if dropped or reason is not None:
+        return islice(_dropped(path, reason), count)
+    if path.is_dir() and (path / "index.json").exists():
+        return islice(_rows(path), count)
+    files = [path] if path.suffix == ".parquet" else sorted(path.glob("[0-9]*.parquet")) if path.is_dir() else []
+    if not files:
+        raise LookError(f"{path}: holds no documents and no rows; look at a stage's folder, such as filter/<source>")
+    return islice((row for file in files for row in _table(file)), count)
+
+
+def _table(file: Path) -> Iterator[dict[str, Any]]:
+    for batch in read_batches(file):
+        yield from batch.to_pylist()
+
+
+def _dropped(path: Path, reason: str | None) -> Iterator[dict[str, Any]]:
+    folder = path / "dropped"
+    if not folder.is_dir() and not (path / "stage.json").exists():
+        raise LookError(f"{path}: is no stage's folder, so nothing was dropped there")
+    record = Record.read(path)
+    known = record.counts.get("dropped", {}) if record else {}
+    if reason and record and record.finished and reason not in known:
+        raise LookError(
+            f"{path}: nothing was dropped as '{reason}'; the reasons are {', '.join(sorted(known)) or 'none'}"
+        )
+    for file in sorted(folder.glob("*.parquet")):
+        for row in pq.read_table(file).to_pylist():
+            if reason in (None, row["reason"]):
+                yield row
+
+
+def _rows(folder: Path) -> Iterator[dict[str, Any]]:
+    shards = Shards(folder)
+    decode = _decoder(folder)
+    documents = _documents_of(folder)
+    for number in range(len(shards)):
+        yield describe(shards[number], number, decode, documents)
+
+
+def describe(row: Row, number: int, decode: Any, documents: Path | None) -> dict[str, Any]:
+    """A packed row in words: each piece with its tokens, its document's id and origin, and its text."""
+    found = locate(documents, row.doc.tolist()) if documents else [{} for _ in row.doc]
+    pieces = [
+        {"start": int(a), "tokens": int(b - a), **document, "text": decode(row.input_ids[a:b].tolist())}
+        for a, b, document in zip(row.cu_seqlens[:-1], row.cu_seqlens[1:], found, strict=True)
+    ]
+    return {"row": number, "tokens": len(row.input_ids), "pieces": pieces}
+
+
+def locate(documents: Path, doc: Sequence[int]) -> list[dict[str, Any]]:
+    """Numbers in a row's `doc` -> id and origin of each document in the stage folder it was packed from."""
+    tables: dict[int, Any] = {}
+    for number in doc:
+        if number >> 32 not in tables:
+            tables[number >> 32] = pq.read_table(documents / f"{number >> 32:05}.parquet", columns=["id", "origin"])
+    return [tables[number >> 32].slice(number & 0xFFFFFFFF, 1).to_pylist()[0] for number in doc]
+
+
+def _decoder(folder: Path) -> Any:
+    """Ids -> text by the run's tokenizer, special tokens shown."""
+    from tokenizers import Tokenizer
+
+    path = workspace_of(folder) / "tokenizer" / "tokenizer.json"
+    if not path.exists():
+        return lambda ids: " ".join(map(str, ids))
+    tokenizer = Tokenizer.from_file(str(path))
+    return lambda ids: tokenizer.decode(ids, skip_special_tokens=False)
+
+
+def workspace_of(folder: Path) -> Path:
+    """The run's folder that a stage's folder stands in: as many levels up as its name has parts."""
+    record = Record.read(folder)
+    return folder.absolute().parents[record.name.count("/")] if record else folder.absolute()
+
+
+def _documents_of(folder: Path) -> Path | None:
+    """The documents that rows were packed from: the stage it read that is not the tokenizer."""
+    record = Record.read(folder)
+    earlier = [name for name in record.reads if name != "tokenizer"] if record else []
+    return workspace_of(folder) / earlier[0] if earlier else None
+
+
+def told(item: dict[str, Any]) -> str:
+    """One document, dropped document or row as lines for a terminal."""
+    if "pieces" in item:
+        lines = [f"row {item['row']}: {item['tokens']} tokens, {len(item['pieces'])} pieces"]
+        for piece in item["pieces"]:
+            lines.append(f"  {piece['start']:6} + {piece['tokens']:5}  {piece.get('origin', '')}")
+            lines.append(f"      {_cut(piece['text'], 200)}")
+        return "\n".join([*lines, ""])
+    head = [f"{key}: {value}" for key, value in item.items() if key != "text" and value is not None]
+    return "\n".join([*head, _cut(str(item.get("text", "")), SHOWN), "-" * 60])
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[:most]} ... ({len(text) - most} more characters)"

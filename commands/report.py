@@ -1,0 +1,141 @@
+"""Records and plans -> the tables people read. Nothing is computed here that decides anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pipeline.stage import Record, Stage
+from recipes import estimate
+from recipes.estimate import Supply, short
+from recipes.plan import stages
+from recipes.recipe import Recipe
+
+
+def records(workspace: Path, declared: Sequence[Stage]) -> dict[str, Record]:
+    """The records of the stages that were begun."""
+    found = {stage.name: Record.read(workspace / stage.name) for stage in declared}
+    return {name: record for name, record in found.items() if record}
+
+
+def plan(recipe: Recipe, declared: Sequence[Stage], found: Mapping[str, Supply], done: Mapping[str, Record]) -> str:
+    """What will be made, in order, and what it will take."""
+    width = max(len(stage.name) for stage in declared)
+    lines = [f"{recipe.name}: {len(declared)} stages, then training and export", ""]
+    for number, stage in enumerate(declared, 1):
+        reads = ", ".join(earlier.name for earlier in stage.reads[:3]) + (" ..." if len(stage.reads) > 3 else "")
+        state = "done" if stage.name in done and done[stage.name].finished else "begun" if stage.name in done else ""
+        lines.append(f"  {number:3}  {stage.name:{width}}  {state:5}  {'reads ' + reads if reads else ''}".rstrip())
+    return "\n".join([*lines, "", *_sources(found), "", *_phases(recipe), "", *_needs(recipe, found)])
+
+
+def plan_json(
+    recipe: Recipe, declared: Sequence[Stage], found: Mapping[str, Supply], done: Mapping[str, Record]
+) -> dict[str, Any]:
+    """The same for another program."""
+    phases = zip(recipe.train.phases, estimate.steps(recipe), strict=True)
+    return {
+        "name": recipe.name,
+        "stages": [
+            {
+                "name": stage.name,
+                "reads": [earlier.name for earlier in stage.reads],
+                "finished": stage.name in done and done[stage.name].finished,
+            }
+            for stage in declared
+        ],
+        "sources": {name: {**asdict(supply), "epochs": supply.epochs} for name, supply in found.items()},
+        "phases": [{**asdict(phase), "rows": phase.rows, "steps": steps} for phase, steps in phases],
+        "parameters": recipe.model.parameters(recipe.tokenizer.vocab),
+        "flops": estimate.flops(recipe),
+        "disk_bytes": estimate.disk(recipe, found),
+    }
+
+
+def _sources(found: Mapping[str, Supply]) -> list[str]:
+    rows = [["source", "files", "raw", "tokens", "asked", "epochs"]]
+    for name, supply in found.items():
+        about = "" if supply.exact else "~"
+        rows.append(
+            [name, str(supply.files), f"{short(supply.raw_bytes)}B", f"{about}{short(supply.tokens)}",
+             short(supply.total_asked), f"{about}{supply.epochs:.2f}"]
+        )  # fmt: skip
+    return table(rows)
+
+
+def _phases(recipe: Recipe) -> list[str]:
+    names = sorted(recipe.sources)
+    rows = [["phase", "tokens", "context", "rows", "steps", "peak", "rope", "mask", "decay", *names]]
+    for phase, steps in zip(recipe.train.phases, estimate.steps(recipe), strict=True):
+        peak = phase.peak or recipe.train.optimizer.peak
+        rows.append(
+            [phase.name, short(phase.tokens), str(phase.context), short(phase.rows), short(steps), f"{peak:g}",
+             f"{phase.rope:g}", f"{phase.mask:g}", phase.decay or "-",
+             *(f"{phase.mix.get(name, 0.0):.1%}" for name in names)]
+        )  # fmt: skip
+    return table(rows)
+
+
+def _needs(recipe: Recipe, found: Mapping[str, Supply]) -> list[str]:
+    flops = estimate.flops(recipe)
+    hours = flops / estimate.MODEL_FLOPS / 3600
+    return [
+        f"  model       {short(recipe.model.parameters(recipe.tokenizer.vocab))} parameters, vocabulary "
+        f"{recipe.tokenizer.vocab}",
+        f"  arithmetic  {flops:.2e} FLOPs: about {hours:.3g} hours on one H100 at the rate of ModernBERT's own run",
+        f"  disk        about {short(estimate.disk(recipe, found))}B, checkpoints included",
+    ]
+
+
+def line(stage: Stage, record: Record, worked: bool, width: int) -> str:
+    """One stage as `run` tells it when it ends: documents in, kept, dropped by reason, seconds."""
+    counts = record.counts
+    kept, total = counts["documents_out"], counts["documents_in"]
+    reasons = sorted(counts["dropped"].items(), key=lambda item: (-item[1], item[0]))
+    told = "  ".join(f"{count} {reason}" for reason, count in reasons[:3] if count)
+    more = len([count for _, count in reasons[3:] if count])
+    took = f"{record.seconds:7.1f} s" if worked else "   done  "
+    speed = f"{counts['bytes_in'] / 1e6 / record.seconds:7.1f} MB/s" if record.seconds and worked else " " * 12
+    more_told = f"  and {more} more reasons" if more > 0 else ""
+    return f"  {stage.name:{width}} {took} {speed}  {total:8} in {kept:8} out  {told}{more_told}".rstrip()
+
+
+def funnel(workspace: Path, recipe: Recipe) -> list[str]:
+    """Documents and bytes of text of each source on their way through the stages that are done."""
+    found = records(workspace, stages(recipe))
+    rows = [["source", "records", "documents", "filtered", "unique", "packed", "text", "tokens", "fill"]]
+    for name in sorted(recipe.sources):
+        counts = [found.get(f"{stage}/{name}") for stage in ("ingest", "filter", "dedup")]
+        ingest, filtered, unique = (record.counts if record else None for record in counts)
+        context = next((c for c in recipe.contexts if name in recipe.mixed(c)), None)
+        packed = found.get(f"pack/{name}/{context}")
+        pack = packed.counts if packed else None
+        rows.append(
+            [name, _of(ingest, "documents_in"), _of(ingest, "documents_out"), _of(filtered, "documents_out"),
+             _of(unique, "documents_out"), _of(pack, "documents_out"),
+             short((pack or {}).get("bytes_out", 0)) + "B", _of(pack, "tokens"),
+             _fill(pack, context)]
+        )  # fmt: skip
+    return table(rows)
+
+
+def _fill(pack: Mapping[str, Any] | None, context: int | None) -> str:
+    return f"{pack['tokens'] / (pack['rows'] * context):.2%}" if pack and context and pack.get("rows") else "-"
+
+
+def _of(counts: Mapping[str, Any] | None, key: str) -> str:
+    return "-" if counts is None else str(counts.get(key, 0))
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of words -> aligned lines; the first column to the left, the rest to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  "
+        + "  ".join(
+            cell.ljust(w) if n == 0 else cell.rjust(w) for n, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    ]

@@ -1,0 +1,99 @@
+"""A recipe -> a finished work folder: the stages in order, the training, the export."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.files import write_atomically
+from pipeline.stage import Record, Stage, StageError, clear
+from recipes.dump import dump
+from recipes.plan import stages
+from recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    from pipeline.engines import Engine, Watch
+
+TRAIN = "train"
+"""The name by which `--until` and `--redo` know the training, which is no stage: it owns its checkpoints."""
+
+Told = Callable[[Stage, Record, bool], None]
+"""(stage, its record, whether it did anything), called as each stage ends."""
+
+
+def prepare(
+    recipe: Recipe,
+    workspace: Path,
+    engine: Engine,
+    *,
+    until: str | None = None,
+    redo: Sequence[str] = (),
+    told: Told | None = None,
+    watch: Watch | None = None,
+) -> list[Record]:
+    """Carry out the stages of a recipe, up to `until` (a stage, or the first part of its name).
+
+    Finished stages are skipped, cut-off ones go on. Raises StageError; see `pipeline.engines.run`.
+    """
+    from pipeline.engines import run
+
+    declared = stages(recipe)
+    last = _last(declared, until)
+    for name in redo:
+        start_over(declared, workspace, name)
+    workspace.mkdir(parents=True, exist_ok=True)
+    write_atomically(workspace / "recipe.yaml", dump(recipe).encode())
+    records: list[Record] = []
+    for stage in declared[: last + 1]:
+        record, worked = run(stage, workspace, engine, watch)
+        records.append(record)
+        if told:
+            told(stage, record, worked)
+    return records
+
+
+def _last(declared: Sequence[Stage], until: str | None) -> int:
+    """Number of the last stage to run."""
+    if until is None or until == TRAIN:
+        return len(declared) - 1
+    matching = [n for n, stage in enumerate(declared) if stage.name == until or stage.name.startswith(f"{until}/")]
+    if not matching:
+        raise StageError(f"there is no stage '{until}'; the stages are: {_names(declared)}, {TRAIN}")
+    return matching[-1]
+
+
+def start_over(declared: Sequence[Stage], workspace: Path, name: str) -> None:
+    """Clear a stage (or all whose names begin with `name/`), and every stage that reads what is cleared."""
+    if name == TRAIN:
+        for part in ("checkpoints", "export"):
+            clear(workspace / part)
+        (workspace / "metrics.jsonl").unlink(missing_ok=True)
+        return
+    gone = {stage.name for stage in declared if stage.name == name or stage.name.startswith(f"{name}/")}
+    if not gone:
+        raise StageError(f"there is no stage '{name}'; the stages are: {_names(declared)}, {TRAIN}")
+    for stage in declared:  # a stage stands after those it reads
+        if any(earlier.name in gone for earlier in stage.reads):
+            gone.add(stage.name)
+    for stage in reversed(declared):
+        if stage.name in gone:
+            clear(workspace / stage.name)
+
+
+def _names(declared: Sequence[Stage]) -> str:
+    return ", ".join(stage.name for stage in declared)
+
+
+@contextmanager
+def only_one(workspace: Path) -> Iterator[None]:
+    """Hold the work folder for this process. Raises StageError if another one works in it."""
+    workspace.mkdir(parents=True, exist_ok=True)
+    with (workspace / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StageError(f"{workspace}: another bertmill works in this folder; wait for it or end it") from None
+        yield

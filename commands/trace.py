@@ -1,0 +1,94 @@
+"""A row number of the run -> what stands there, and from where it came: the order, and the way back to raw records."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from commands.look import describe
+from commands.train import order_of
+from packing.shards import Shards
+from pipeline.ingest.stage import raw_record
+from pipeline.stage import Record
+from pipeline.units import find
+from recipes.load import load
+from recipes.plan import pack_name
+from recipes.recipe import Recipe
+
+SHOWN = 300
+"""Characters shown of a raw record."""
+
+
+class TraceError(Exception):
+    """A row or stretch of rows that is not in the run; the message says what is."""
+
+
+def ordered(recipe: Recipe, workspace: Path, stretch: str) -> Iterator[dict[str, Any]]:
+    """The rows FROM:TO of the run, one mapping each. Raises TraceError for a stretch that is none."""
+    found = re.fullmatch(r"(\d+):(\d+)", stretch)
+    if not found:
+        raise TraceError(f"'{stretch}' is no stretch of rows; write FROM:TO, such as 0:10")
+    order = order_of(recipe, workspace)
+    first, last = int(found[1]), int(found[2])
+    if not first <= last <= order.total:
+        raise TraceError(f"{stretch} is not in the run, which has rows 0:{order.total}")
+    for start in range(first, last, 4096):  # bounded memory, however long the stretch
+        for at, place in enumerate(order.rows(start, min(start + 4096, last)), start):
+            yield {
+                "row": at,
+                "phase": order.phases[place["phase"]].name,
+                "source": order.names[place["source"]],
+                "epoch": int(place["epoch"]),
+                "index": int(place["index"]),
+            }
+
+
+def traced(workspace: Path, row: int) -> dict[str, Any]:
+    """The row's place, its pieces, and the raw record that each piece's document was made from."""
+    path = workspace / "recipe.yaml"
+    if not path.exists():
+        raise TraceError(f"{workspace}: is no run's folder; it has no recipe.yaml")
+    recipe = load(path)
+    place = next(ordered(recipe, workspace, f"{row}:{row + 1}"))
+    context = next(phase.context for phase in recipe.train.phases if phase.name == place["phase"])
+    name = pack_name(place["source"], context)
+    record = Record.read(workspace / name)
+    earlier = next(name for name in record.reads if name != "tokenizer") if record else ""
+    packed = Shards(workspace / name)[place["index"]]
+    pieces = describe(packed, place["index"], _tokens(workspace), workspace / earlier)["pieces"]
+    files = {piece.name: piece.path for piece in find(recipe.sources[place["source"]].patterns)}
+    for piece in pieces:
+        file = next((name for name in files if piece["origin"].startswith(f"{name}#")), None)
+        if file is None:
+            raise TraceError(f"{piece['origin']}: the raw file that row {row} was made from has gone; put it back")
+        at = piece["origin"].removeprefix(f"{file}#")
+        raw = raw_record(recipe.sources[place["source"]], Path(files[file]), at)
+        piece |= {"file": files[file], "at": at, "raw": raw.decode("utf-8", "replace")}
+    return {**place, "context": context, "pieces": pieces}
+
+
+def _tokens(workspace: Path) -> Any:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(workspace / "tokenizer" / "tokenizer.json"))
+    return lambda ids: tokenizer.decode(ids, skip_special_tokens=False)
+
+
+def told(found: dict[str, Any]) -> str:
+    """A traced row for a terminal."""
+    head = f"row {found['row']}: phase {found['phase']}, source {found['source']}, epoch {found['epoch']}, "
+    lines = [head + f"row {found['index']} of pack/{found['source']}/{found['context']}"]
+    for piece in found["pieces"]:
+        lines += [
+            f"  tokens {piece['start']} to {piece['start'] + piece['tokens']}: document {piece['id']}",
+            f"    {piece['file']} at {piece['at']}",
+            f"    text  {_short(piece['text'])}",
+            f"    raw   {_short(piece['raw'])}",
+        ]
+    return "\n".join(lines)
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]} ...")

@@ -1,0 +1,82 @@
+"""A recipe and the rows of its run -> the training's job, and the order of rows that it reads."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipeline.stage import Record as Signed
+from pipeline.stage import Stage, print_of
+from recipes.plan import evaluated, held_out_name, pack_name, stages
+from recipes.recipe import Recipe
+
+EVERY = 10.0
+"""Seconds between the steps that are told."""
+
+if TYPE_CHECKING:
+    from packing.mixture import Order
+    from train.job import Job, Result
+
+
+def packed(recipe: Recipe, workspace: Path) -> Iterator[tuple[tuple[str, int], Signed]]:
+    """The signed record of each (source, context) that the phases draw from. Raises StageError if one is not done."""
+    declared = {stage.name: stage for stage in stages(recipe)}
+    for context in recipe.contexts:
+        for name in recipe.mixed(context):
+            yield (name, context), _signed(workspace, declared[pack_name(name, context)])
+
+
+def _signed(workspace: Path, stage: Stage) -> Signed:
+    return Signed.signed(workspace, stage)
+
+
+def order_of(recipe: Recipe, workspace: Path) -> Order:
+    """The order of the run's rows."""
+    from train.schedule import order_of as ordered
+
+    rows = {key: record.counts.get("rows", 0) for key, record in packed(recipe, workspace)}
+    return ordered(recipe.train, rows, recipe.seed)
+
+
+def job_of(recipe: Recipe, workspace: Path) -> Job:
+    """What `train` is asked to do: the recipe's training on the run's rows, tokenizer and held-out documents."""
+    from train.job import Job
+
+    records = dict(packed(recipe, workspace))
+    declared = {stage.name: stage for stage in stages(recipe)}
+    held = {name: _signed(workspace, declared[held_out_name(name)]) for name in evaluated(recipe)}
+    return Job(
+        settings=recipe.train,
+        shape=recipe.model,
+        tokenizer=workspace / "tokenizer" / "tokenizer.json",
+        shards={(name, context): workspace / pack_name(name, context) for name, context in records},
+        heldout={name: workspace / held_out_name(name) for name in held if held[name].counts.get("rows")},
+        folder=workspace,
+        seed=recipe.seed,
+        fingerprint=print_of([record.fingerprint for record in records.values()]),
+        max_epochs=recipe.packing.max_epochs,
+    )
+
+
+def train(recipe: Recipe, workspace: Path, say: Callable[[str], None]) -> Result:
+    """Train to the end, telling each event in a line; see `train.loop.train` for what it raises."""
+    from train.loop import train as learn
+    from train.metrics import Record, console_line
+
+    job = job_of(recipe, workspace)
+    last = -math.inf
+
+    def notify(record: Record) -> None:
+        """Every event, but of the steps no more than one in `EVERY` seconds; metrics.jsonl has them all."""
+        nonlocal last
+        now = time.monotonic()
+        if record["kind"] != "step" or now - last >= EVERY:
+            say(f"  {console_line(record)}")
+            last = now
+
+    for name in sorted(set(evaluated(recipe)) - set(job.heldout)):
+        say(f"  {name} has no held-out document, so it is not evaluated; raise packing.holdout to have some")
+    return learn(job, notify=notify)

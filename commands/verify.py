@@ -1,0 +1,80 @@
+"""A folder -> whether everything in it is what its signatures say, to the byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from packing.shards import verify as verify_shards
+from pipeline.files import hash_of
+from pipeline.stage import Record, standing
+
+
+class VerifyError(Exception):
+    """Something is not what its signature says; the message names file and mend."""
+
+
+Verified = Iterator[tuple[str, dict[str, int | float]]]
+
+
+def verify(path: Path) -> Verified:
+    """Yield (name, counts) of each stage, shard folder and checkpoint that is whole.
+
+    Raises VerifyError or ShardError at the first that is not.
+    """
+    if not path.exists():
+        raise VerifyError(f"{path}: there is no such folder")
+    found = False
+    for folder in sorted(
+        {file.parent for name in ("stage.json", "index.json", "state.json") for file in path.rglob(name)}
+    ):
+        found = True
+        if (folder / "state.json").exists():
+            yield _checkpoint(folder)
+        elif (folder / "stage.json").exists():
+            yield _stage(folder)
+        else:
+            yield str(folder), _shards(folder)
+    if not found:
+        raise VerifyError(f"{path}: holds no stage, no shards and no checkpoint")
+
+
+def _stage(folder: Path) -> tuple[str, dict[str, int | float]]:
+    record = Record.read(folder)
+    if record is None or not record.finished:
+        raise VerifyError(f"{folder}: is not signed; run it to its end")
+    suffix, written = _suffix(folder), 0
+    for number in range(record.units):
+        unit = standing(folder, number, suffix)
+        if unit is None:
+            raise VerifyError(f"{folder}: unit {number} does not stand; make it anew with --redo {record.name}")
+        if unit["bytes_written"] is None:
+            continue
+        file = folder / f"{number:05}{suffix}"
+        if hash_of(file) != unit["xxh64"]:
+            raise VerifyError(f"{file}: was changed since it was signed; make it anew with --redo {record.name}")
+        written += unit["bytes_written"]
+    counts = record.counts
+    lost = counts["documents_in"] - counts["documents_out"] - sum(counts["dropped"].values())
+    if lost:
+        raise VerifyError(f"{folder}: {lost} documents are unaccounted for; make it anew with --redo {record.name}")
+    told: dict[str, int | float] = {"documents": counts["documents_out"], "bytes": written}
+    if (folder / "index.json").exists():
+        told |= _shards(folder)
+    return record.name, told
+
+
+def _suffix(folder: Path) -> str:
+    files = sorted(folder.glob("[0-9][0-9][0-9][0-9][0-9].*"))
+    return files[0].suffix if files else ".parquet"
+
+
+def _shards(folder: Path) -> dict[str, int | float]:
+    counts = verify_shards(folder)
+    return {"rows": counts.rows, "tokens": counts.tokens, "pieces": counts.pieces}
+
+
+def _checkpoint(folder: Path) -> tuple[str, dict[str, int | float]]:
+    from train.checkpoint import verify as verify_checkpoint
+
+    return folder.name, verify_checkpoint(folder)

@@ -1,0 +1,1 @@
+"""Raw files -> documents: one module a kind of source."""

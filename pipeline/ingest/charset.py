@@ -1,0 +1,88 @@
+"""Bytes of a page -> text, with the charset it was written in: what is declared, unless the bytes say otherwise."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Iterator
+
+from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
+
+MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+
+WIDER = {
+    "shift_jis": "cp932",
+    "gbk": "gb18030",
+    "euc_kr": "cp949",
+    "big5": "big5hkscs",
+    "iso8859-1": "cp1252",
+    "iso8859-9": "cp1254",
+    "iso8859-11": "cp874",
+}
+"""Codecs of the labels that the WHATWG encoding standard reads as a larger charset than their name says."""
+
+MOST_ERRORS = 0.005
+"""Share of undecodable characters up to which a declared charset is believed; a page cut off in mid-character and a
+few bytes of a foreign quotation stay far below it, text in another charset far above (legacy multi-byte text read as
+UTF-8: 0.2 and more)."""
+
+LOOKED_AT = 1 << 17
+"""Bytes from the start that detection reads."""
+
+
+def codec(label: str | None) -> str | None:
+    """The Python codec for a charset label, as the WHATWG encoding standard reads it; None if there is none."""
+    label = (label or "").strip(" \t\"';").lower()
+    found = map_encoding_to_html5(label, False) if label else None
+    if not found and label:
+        try:
+            found = map_encoding_to_html5(codecs.lookup(label).name, False)
+        except (LookupError, ValueError):  # Python has more aliases (latin-1) than the standard, and still not all
+            return None
+    return WIDER.get(found, found) if found else None
+
+
+def decode(data: bytes, declared: str | None = None, meta: bool = True) -> tuple[str, str]:
+    """(text, codec used). `declared` is the label outside the page, of its HTTP header; `meta` looks into HTML too.
+
+    A byte-order mark decides. Bytes beyond ASCII that are valid UTF-8 are UTF-8 whatever is declared. Else the first
+    of header, meta and detection that decodes with at most `MOST_ERRORS` is taken, or the one with the fewest.
+    What cannot be decoded becomes U+FFFD.
+    """
+    for mark, name in MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(name, "replace"), name
+    wide = _wide(data)
+    if not wide:
+        try:
+            return data.decode(), "utf-8"
+        except UnicodeDecodeError:
+            pass
+    best, fewest = ("", ""), 2.0
+    for name in [wide] if wide else _candidates(data, declared, meta):
+        text = data.decode(name, "replace")
+        errors = text.count("�") / max(len(text), 1)
+        if errors < fewest:
+            best, fewest = (text, name), errors
+        if errors <= MOST_ERRORS:
+            break
+    return best
+
+
+def _candidates(data: bytes, declared: str | None, meta: bool) -> Iterator[str]:
+    """Names in the order of trust; lazily, since detection costs more than decoding."""
+    labels = [declared] + ([detect_encoding(data[:LOOKED_AT], from_html_meta=True)] if meta else [])
+    for name in (codec(label) for label in labels):
+        if name and not name.startswith("utf-16"):  # UTF-16 would have shown itself; the standard says so of meta too
+            yield name
+    yield codec(detect_encoding(data[:LOOKED_AT])) or "utf-8"
+    yield "cp1252"
+
+
+def _wide(data: bytes) -> str | None:
+    """UTF-16 without a mark, or ISO-2022-JP: valid UTF-8 both, told by bytes that no UTF-8 text has."""
+    if b"\x1b$" in data[:LOOKED_AT] and data.isascii():
+        return "iso2022_jp"
+    head = data[:1024]
+    if head.count(0) * 5 <= len(head) * 2:  # markup is ASCII, so nearly every second byte is 0
+        return None
+    return "utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be"

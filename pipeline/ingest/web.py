@@ -1,0 +1,102 @@
+"""Captures of the web -> documents: the main text of HTML pages (WARC), or text that others extracted (WET)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.documents import Document, Dropped
+from pipeline.ingest import http, warc
+from pipeline.ingest.charset import decode
+from pipeline.ingest.html import HostileMarkupError, main_text
+from pipeline.ingest.reading import Found
+
+PAGES = ("text/html", "application/xhtml+xml")
+HTML_STARTS = (b"<!doctype html", b"<html")
+BINARY = {
+    b"%PDF-": "application/pdf",
+    b"\x89PNG": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF8": "image/gif",
+    b"PK\x03\x04": "application/zip",
+}
+"""First bytes of files that servers are known to call HTML."""
+
+
+def read_captures(path: Path) -> Iterator[Found]:
+    """Every record of a WARC or WET file: a page, or why it is none.
+
+    Pages are `response` records of HTML with status 200, `resource` records of HTML, and `conversion` records of text.
+    """
+    for record in warc.records(path):
+        yield record if isinstance(record, Found) else Found(record.size, _read(record))
+
+
+def _read(record: warc.Record) -> Document | Dropped:
+    kind = record.headers.get("warc-type", "").lower()
+    if kind == "response":
+        return _response(record)
+    mime = record.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "resource" and mime in PAGES:
+        return _page(record, record.block, None, mime)
+    if kind == "conversion" and mime == "text/plain":
+        text, charset = decode(record.block, "utf-8", meta=False)
+        return _document(record, None, text, mime, charset)
+    value = f"{kind} {mime}" if kind in ("resource", "conversion") else kind
+    return Dropped(at=record.at, reason="not_a_page", value=value)
+
+
+def _response(record: warc.Record) -> Document | Dropped:
+    if not record.block.startswith(b"HTTP/"):  # dns: and ftp: captures are responses too
+        scheme = _url(record).partition(":")[0]
+        if scheme not in ("http", "https"):
+            return Dropped(at=record.at, reason="not_a_page", value=scheme)
+    try:
+        response = http.parse(record.block, warc.LARGEST)
+    except http.HttpError as fault:
+        return Dropped(at=record.at, reason="bad_http", value=str(fault))
+    except http.OversizeError:
+        return Dropped(at=record.at, reason="too_large", threshold=warc.LARGEST)
+    if response.status != 200:
+        return Dropped(at=record.at, reason="http_status", value=str(response.status))
+    mime = response.mime or _guessed(record, response.body)
+    if mime not in PAGES:
+        return Dropped(at=record.at, reason="not_a_page", value=mime or "no type")
+    return _page(record, response.body, response.charset, mime)
+
+
+def _guessed(record: warc.Record, body: bytes) -> str:
+    """The type of a page whose server told none."""
+    told = record.headers.get("warc-identified-payload-type", "").lower()
+    return told or ("text/html" if body[:256].lstrip().lower().startswith(HTML_STARTS) else "")
+
+
+def _page(record: warc.Record, body: bytes, declared: str | None, mime: str) -> Document | Dropped:
+    for start, true in BINARY.items():
+        if body.startswith(start):
+            return Dropped(at=record.at, reason="not_a_page", value=f"{true} called {mime}")
+    html, charset = decode(body, declared)
+    try:
+        title, text = main_text(html)
+    except HostileMarkupError as fault:
+        return Dropped(at=record.at, reason="hostile_markup", value=str(fault), text=html[:2000])
+    except (RuntimeError, ValueError) as fault:  # what the parser's own faults derive from
+        return Dropped(at=record.at, reason="bad_html", value=str(fault), text=html[:2000])
+    return _document(record, title, text, mime, charset)
+
+
+def _document(record: warc.Record, title: str | None, text: str, mime: str, charset: str) -> Document | Dropped:
+    text = text.strip("\r\n")
+    if not text.strip():
+        return Dropped(at=record.at, reason="empty_text", value=title or "")
+    metadata = {"content_type": mime, "charset": charset}
+    if cut := record.headers.get("warc-truncated"):
+        metadata["truncated"] = cut
+    date = record.headers.get("warc-date")
+    url = _url(record) or None
+    return Document(at=record.at, text=text, url=url, title=title, date=date, metadata=metadata)
+
+
+def _url(record: warc.Record) -> str:
+    """The page's address; some writers put it in angle brackets."""
+    return record.headers.get("warc-target-uri", "").removeprefix("<").removesuffix(">")

@@ -1,0 +1,1 @@
+"""What is asked for: the recipes, their loader, and the plan made of them."""

@@ -1,0 +1,124 @@
+"""A recipe and the files it names -> what the run will need, before any work is done."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.settings import Source
+from pipeline.stage import Record
+from pipeline.units import find
+from recipes.plan import pack_name
+from recipes.recipe import Recipe
+from train.schedule import Schedule
+
+TOKENS_PER_BYTE = {"web": 0.20, "code": 0.55, "science": 0.30, "text": 0.45}
+"""Tokens that are packed for each byte of raw (mostly compressed) input, by kind: measured on 36 MB of captures, code,
+papers and tables with a tokenizer of 32,768 ids. Good to a factor of about 3, for it hangs on what the filters drop."""
+
+MARGIN = 4.0
+"""Before anything is packed, a source is refused only if even this many times the estimated tokens are too few."""
+
+MODEL_FLOPS = 253e12
+"""Model FLOP/s of ModernBERT-base's own run on one H100 (1.719T tokens in 194 hours on 8 of them)."""
+
+
+class PlanError(Exception):
+    """The recipe asks for what its sources cannot give; the message names source and mend."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Supply:
+    """What one source has, and what the phases ask of it."""
+
+    files: int
+    raw_bytes: int
+    tokens: int
+    """In rows of training, at one context."""
+    exact: bool
+    """Whether the tokens were counted (the source is packed) or estimated from the bytes."""
+    asked: Mapping[str, int]
+    """Tokens by phase."""
+
+    @property
+    def epochs(self) -> float:
+        """Times the source is read over the whole run."""
+        return sum(self.asked.values()) / self.tokens if self.tokens else float("inf") if self.total_asked else 0.0
+
+    @property
+    def total_asked(self) -> int:
+        return sum(self.asked.values())
+
+
+def supplies(recipe: Recipe, workspace: Path) -> dict[str, Supply]:
+    """What each source has and gives. Raises InputError if a pattern matches no file."""
+    return {name: _supply(recipe, workspace, name, source) for name, source in sorted(recipe.sources.items())}
+
+
+def _supply(recipe: Recipe, workspace: Path, name: str, source: Source) -> Supply:
+    pieces = find(source.patterns)
+    raw = sum(piece.size for piece in pieces)
+    asked = {phase.name: round(phase.tokens * phase.mix.get(name, 0.0)) for phase in recipe.train.phases}
+    packed = [Record.read(workspace / pack_name(name, context)) for context in recipe.contexts]
+    counted = [record.counts.get("tokens", 0) for record in packed if record and record.finished]
+    tokens = counted[0] if counted else int(raw * TOKENS_PER_BYTE[source.kind])
+    return Supply(files=len(pieces), raw_bytes=raw, tokens=tokens, exact=bool(counted), asked=asked)
+
+
+def check(recipe: Recipe, found: Mapping[str, Supply]) -> None:
+    """Raise PlanError naming each source that would be read more often than `packing.max_epochs` allows."""
+    cap = recipe.packing.max_epochs
+    over = [
+        f"{name} has {'' if supply.exact else 'about '}{short(supply.tokens)} tokens and would be read "
+        f"{supply.epochs:.1f} times, more than max_epochs {cap:g}; "
+        "add data, lower its share, or raise packing.max_epochs"
+        for name, supply in found.items()
+        if supply.epochs > cap * (1.0 if supply.exact else MARGIN)
+    ]
+    if over:
+        raise PlanError("\n".join(over))
+
+
+def disk(recipe: Recipe, found: Mapping[str, Supply]) -> int:
+    """Bytes the work folder will take, about: documents three times in zstd Parquet, rows, and checkpoints."""
+    documents = sum(3 * supply.tokens * 4 // 3 for supply in found.values())  # 4 bytes a token, zstd 3 to 1
+    wide = 2 if recipe.tokenizer.vocab <= 65_535 else 4
+    rows = sum(
+        int(supply.tokens * wide * 1.02) * len([1 for context in recipe.contexts if name in recipe.mixed(context)])
+        for name, supply in found.items()
+    )
+    saves = sum(1 + phase.tokens // recipe.train.save_every for phase in recipe.train.phases)
+    return documents + rows + saves * 12 * recipe.model.parameters(recipe.tokenizer.vocab)
+
+
+def flops(recipe: Recipe) -> int:
+    """Floating-point operations of the whole training, each row counted as one document."""
+    total = 0
+    for phase in recipe.train.phases:
+        masked = round(phase.mask * phase.context)
+        total += phase.rows * recipe.model.training_flops([phase.context], masked, recipe.tokenizer.vocab)
+    return total
+
+
+def steps(recipe: Recipe) -> list[int]:
+    """Updates of the weights in each phase, counted by its full batches but for the batch warm-up's levels."""
+    schedule = Schedule(recipe.train)
+    counts: list[int] = []
+    for number, phase in enumerate(recipe.train.phases):
+        rows, taken = phase.rows, 0
+        if number == 0 and (warmup := recipe.train.batch.warmup):
+            levels = range(1, recipe.train.batch.rows // warmup.from_)
+            each = schedule.steps_of_a_level
+            rows -= sum(level * warmup.from_ * each for level in levels)
+            taken = each * len(levels)
+        counts.append(taken + -(-max(rows, 0) // recipe.train.batch_rows(phase)))
+    return counts
+
+
+def short(number: float) -> str:
+    """1700000000000 -> 1.7T."""
+    for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("K", 1e3)):
+        if abs(number) >= size * 0.9995:
+            return f"{number / size:.3g}{unit}"
+    return f"{number:.0f}"

@@ -1,0 +1,189 @@
+"""YAML -> a checked recipe; all faults are told at once, each with file, line and the likely mend."""
+
+from __future__ import annotations
+
+import difflib
+import keyword
+import re
+from collections.abc import Iterator
+from dataclasses import asdict
+from decimal import Decimal
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from model.settings import SHAPES
+from recipes.recipe import ContradictionError, Place, Recipe
+
+
+class RecipeError(Exception):
+    """The recipe does not hold together; the message gives file, line and mend."""
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that come with bertmill: name -> file."""
+    return {path.stem: path for path in sorted(Path(str(files("recipes"))).glob("*.yaml"))}
+
+
+def load(path: Path) -> Recipe:
+    """Read and check a recipe. Raises RecipeError with a line `file:line: place: what is wrong; mend` a fault."""
+    reader = _Reader(path)
+    plain = reader.read()
+    if isinstance(plain.get("model"), str):
+        plain["model"] = reader.shape(plain["model"])
+    try:
+        return TypeAdapter(Recipe).validate_python(plain)
+    except ValidationError as faults:
+        raise RecipeError("\n".join(reader.told(faults))) from None
+
+
+UNITS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+
+
+class _Reader:
+    """One YAML file, with the line of each of its places."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.lines: dict[Place, int] = {}
+        self.faults: list[str] = []
+
+    def read(self) -> dict[str, Any]:
+        try:
+            text = self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise RecipeError(f"{self.path}: there is no such file; shipped recipes: {sorted(shipped())}") from None
+        except (OSError, UnicodeDecodeError) as fault:
+            raise RecipeError(f"{self.path}: cannot be read: {fault}") from None
+        try:
+            node = yaml.compose(text)
+        except yaml.MarkedYAMLError as fault:
+            line = fault.problem_mark.line + 1 if fault.problem_mark else 1
+            raise RecipeError(f"{self.path}:{line}: is not YAML: {fault.problem}") from None
+        if not isinstance(node, yaml.MappingNode):
+            raise RecipeError(f"{self.path}:1: is not a recipe; it begins with 'name: ...'")
+        plain = self._plain(node, ())
+        if self.faults:
+            raise RecipeError("\n".join(self.faults))
+        return dict(plain)
+
+    def _plain(self, node: yaml.Node, place: Place) -> Any:
+        """Nodes -> plain values; notes each line, and refuses a key given twice."""
+        self.lines.setdefault(place, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            whole: dict[str, Any] = {}
+            for key, value in node.value:
+                name = f"{key.value}_" if keyword.iskeyword(key.value) else key.value  # from: -> from_
+                line = key.start_mark.line + 1
+                if name in whole:
+                    first = self.lines[(*place, name)]
+                    where = ".".join(map(str, (*place, key.value)))
+                    self.faults.append(f"{self.path}:{line}: {where}: is given twice; line {first} has it already")
+                    continue
+                self.lines[*place, name] = line  # a block begins a line below its name
+                whole[name] = self._plain(value, (*place, name))
+            return whole
+        if isinstance(node, yaml.SequenceNode):
+            return [self._plain(value, (*place, at)) for at, value in enumerate(node.value)]
+        return _scalar(node)
+
+    def shape(self, name: str) -> dict[str, Any]:
+        """The dimensions behind `model: base`."""
+        if name not in SHAPES:
+            line = self.lines["model",]
+            known = ", ".join(sorted(SHAPES))
+            raise RecipeError(
+                f"{self.path}:{line}: model: there is no shape '{name}'; "
+                f"name one of {known}, or give layers, hidden, heads, intermediate"
+            )
+        return asdict(SHAPES[name])
+
+    def told(self, faults: ValidationError) -> list[str]:
+        """One line a fault: where, what, and the likely mend."""
+        lines: list[str] = []
+        alternatives: set[Place] = set()  # where one value fits none of several forms, one of them is told
+        for fault in faults.errors():
+            error = fault.get("ctx", {}).get("error")
+            if isinstance(error, ContradictionError):
+                lines += [self._line(place, said) for place, said in error.faults]
+                continue
+            place = self._place(fault["loc"])
+            if place and place[-1] != fault["loc"][-1] and "missing" not in fault["type"]:
+                if place in alternatives:
+                    continue
+                alternatives.add(place)
+            lines.append(self._line(place, *_said(fault)))
+        return sorted(set(lines), key=lambda line: (int(line[len(str(self.path)) + 1 :].split(":")[0]), line))
+
+    def _place(self, loc: Place) -> Place:
+        """The part of pydantic's place that is in the file: the rest are tags of its own, or the missing key."""
+        place: Place = ()
+        for step in loc:
+            longer = (*place, step)
+            if longer in self.lines:
+                place = longer
+        return place
+
+    def _line(self, place: Place, said: str, near_words: bool = False) -> str:
+        place = self._place(place)
+        if near_words and place:
+            near = difflib.get_close_matches(str(place[-1]), sorted(set(_words(_schema()))), n=1)
+            said += f"; did you mean '{near[0]}'?" if near else ""
+        where = ".".join(str(step).removesuffix("_") for step in place) or "recipe"
+        return f"{self.path}:{self.lines[place]}: {where}: {said}"
+
+
+def _scalar(node: yaml.Node) -> Any:
+    if isinstance(node, yaml.ScalarNode) and node.style is None:  # not in quotes
+        value = str(node.value)
+        if counted := re.fullmatch(r"(\d[\d_]*(?:\.\d+)?)([KMBT])", value):
+            number = Decimal(counted[1].replace("_", "")) * UNITS[counted[2]]
+            return int(number) if number == int(number) else float(number)
+        if re.fullmatch(r"[+-]?\d+(\.\d+)?[eE][+-]?\d+", value):  # YAML 1.1 takes 8e-4 for a word
+            return float(value)
+        if value.lower() in ("yes", "no", "on", "off", "y", "n"):  # and `no` (Norwegian) for false
+            return value
+    return yaml.SafeLoader("").construct_object(node)
+
+
+def _said(fault: Any) -> tuple[str, bool]:
+    """pydantic's fault -> (our words, whether a close name may be offered)."""
+    context = fault.get("ctx", {})
+    given = f", not {fault['input']!r}" if isinstance(fault.get("input"), str | int | float) else ""
+    match fault["type"]:
+        case "missing" | "missing_argument" | "missing_keyword_only_argument":
+            return f"'{str(fault['loc'][-1]).removesuffix('_')}' is missing", False
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            return "no such setting", True
+        case "union_tag_invalid":
+            return f"there is no kind '{context['tag']}'; the kinds are {context['expected_tags']}", False
+        case "union_tag_not_found":
+            return "'kind' is missing; it is one of 'web', 'code', 'science', 'text'", False
+        case "literal_error":
+            return f"is one of {context['expected']}{given}", False
+        case "int_parsing" | "int_type" | "int_from_float":
+            return f"is a whole number such as 4608 or 1.7T{given}", False
+        case "string_type":
+            return f"is text, in quotes if need be{given}", False
+        case "tuple_type" | "list_type":
+            return f"is a list such as [a, b]{given}", False
+        case "bool_parsing" | "bool_type":
+            return f"is true or false{given}", False
+        case "float_parsing" | "float_type":
+            return f"is a number such as 0.8 or 8e-4{given}", False
+        case "dataclass_type" | "dict_type" | "mapping_type":
+            return f"holds settings of its own ('{{key: value}}'){given}", False
+        case _:
+            return str(fault["msg"]).removeprefix("Value error, "), False
+
+
+def _schema() -> dict[str, Any]:
+    return TypeAdapter(Recipe).json_schema()
+
+
+def _words(schema: dict[str, Any]) -> Iterator[str]:
+    for part in (schema, *schema.get("$defs", {}).values()):
+        yield from (name.removesuffix("_") for name in part.get("properties", {}))

@@ -1,0 +1,92 @@
+"""What a recipe may say: one frozen dataclass over the words that each package owns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
+
+from model.settings import BASE, Shape
+from packing.settings import Packing
+from pipeline.settings import CodeSource, Dedup, ScienceSource, TextSource, Tokenizer, WebSource
+from train.settings import Train
+
+Place = tuple[str | int, ...]
+
+
+class ContradictionError(ValueError):
+    """Parts of a recipe that are sound alone but do not go together: each with the place that should change."""
+
+    def __init__(self, faults: list[tuple[Place, str]]) -> None:
+        super().__init__("; ".join(said for _, said in faults))
+        self.faults = faults
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """From raw files to a trained model. Keys stand in the order of the journey."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid", arbitrary_types_allowed=False)  # and so for all that is nested
+
+    name: str
+    seed: int = 17
+    """Of every shuffle, mask and weight. 17 is ModernBERT-base's."""
+    unit: int = 256_000_000
+    """Bytes of input files that one unit of work takes together; a larger file is a unit of its own."""
+    sources: Mapping[str, Annotated[WebSource | CodeSource | ScienceSource | TextSource, Field(discriminator="kind")]]
+    dedup: Dedup = field(default_factory=Dedup)
+    tokenizer: Tokenizer = field(default_factory=Tokenizer)
+    packing: Packing = field(default_factory=Packing)
+    model: Shape = BASE
+    train: Train
+
+    def __post_init__(self) -> None:
+        if faults := list(self._contradictions()):
+            raise ContradictionError(faults)
+
+    def _contradictions(self) -> Iterator[tuple[Place, str]]:
+        known = sorted(self.sources)
+        if not self.name or "/" in self.name or self.name.startswith("."):
+            yield ("name",), f"'{self.name}' cannot name a folder; use letters, digits, '-' and '_'"
+        if self.unit < 1:
+            yield ("unit",), f"{self.unit} bytes hold nothing; 256M is usual"
+        if not self.sources:
+            yield ("sources",), "names no source; give at least one"
+        for name in known:
+            if not name.replace("-", "").replace("_", "").isalnum():
+                yield ("sources", name), f"'{name}' cannot name a folder; use letters, digits, '-' and '_'"
+        for name in self.dedup.prefer:
+            if name not in self.sources:
+                yield ("dedup", "prefer"), f"there is no source '{name}'; the sources are {known}"
+        for number, phase in enumerate(self.train.phases):
+            place = ("train", "phases", number)
+            for name in phase.mix:
+                if name not in self.sources:
+                    said = f"phase '{phase.name}' mixes '{name}'; the sources are {known}"
+                    yield (*place, "mix", name), said
+            if phase.context < self.packing.shortest + 2:
+                yield (
+                    (*place, "context"),
+                    f"{phase.context} is too short for pieces of {self.packing.shortest} tokens",
+                )
+
+    @property
+    def contexts(self) -> list[int]:
+        """The lengths of rows that the phases ask for, shortest first."""
+        return sorted({phase.context for phase in self.train.phases})
+
+    def mixed(self, context: int) -> list[str]:
+        """The sources that some phase of this context draws from, by name."""
+        phases = [phase for phase in self.train.phases if phase.context == context]
+        return sorted({name for phase in phases for name, share in phase.mix.items() if share > 0})
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Each source's share of all tokens of the run: what the tokenizer's sample is drawn by."""
+        total = sum(phase.tokens for phase in self.train.phases)
+        return {
+            name: sum(phase.tokens * phase.mix.get(name, 0.0) for phase in self.train.phases) / total
+            for name in sorted(self.sources)
+        }

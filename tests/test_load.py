@@ -1,0 +1,125 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from recipes.dump import dump
+from recipes.load import RecipeError, load, shipped
+
+GOOD = """\
+name: tiny
+seed: 21
+sources:
+  web: {kind: web, read: data/web/*.warc.gz, filters: {languages: [en, "no"]}}
+  code:
+    kind: code
+    read: [data/a/*.parquet, data/b/*.parquet]
+dedup: {near: {threshold: 0.7}, prefer: [code]}
+tokenizer: {vocab: 4096, sample: 1.5M}
+model: {layers: 4, hidden: 256, heads: 4, intermediate: 384}
+train:
+  optimizer: {peak: 8e-4}
+  batch: {rows: 32, warmup: {from: 8, over: 100K}}
+  phases:
+    - {name: learn, tokens: 1.7T, context: 1024, mix: {web: 0.7, code: 0.3}}
+    - name: settle
+      tokens: 50B
+      context: 8192
+      mix: {web: 0.4, code: 0.6}
+"""
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Callable[[str], list[str]]:
+    """Recipe text -> the lines of its fault, without the file's name."""
+
+    def faults(text: str) -> list[str]:
+        path = tmp_path / "tiny.yaml"
+        path.write_text(text)
+        with pytest.raises(RecipeError) as fault:
+            load(path)
+        lines = str(fault.value).splitlines()
+        assert all(line.startswith(f"{path}:") for line in lines)
+        return [line.removeprefix(f"{path}:") for line in lines]
+
+    return faults
+
+
+def test_numbers_are_read_exactly_and_words_stay_words(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(GOOD.replace('"no"', "no"))  # Norwegian, not false
+    recipe = load(path)
+    assert [phase.tokens for phase in recipe.train.phases] == [1_700_000_000_000, 50_000_000_000]
+    assert recipe.tokenizer.sample == 1_500_000
+    assert recipe.train.optimizer.peak == 8e-4
+    assert recipe.train.batch.warmup
+    assert recipe.train.batch.warmup.from_ == 8
+    assert getattr(recipe.sources["web"].filters, "languages", None) == ("en", "no")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("languages:", "langages:", "4: sources.web.filters.langages: no such setting; did you mean 'languages'?"),
+        ("kind: code\n", "kind: cod\n", "5: sources.code: there is no kind 'cod'; the kinds are"),
+        ("    kind: code\n", "", "5: sources.code: 'kind' is missing"),
+        ("    read: [data/a/*.parquet, data/b/*.parquet]\n", "", "5: sources.code: 'read' is missing"),
+        ("heads: 4", "heads: 7", "10: model: hidden 256 is not a multiple of heads 7"),
+        ("layers: 4", "layers: 5", "10: model: the last layer must be global"),
+        ("code: 0.6", "code: 0.5", "16: train.phases.1: the shares of the mix sum to 0.9, not 1"),
+        (
+            "code: 0.6",
+            "cod: 0.6",
+            "19: train.phases.1.mix.cod: phase 'settle' mixes 'cod'; the sources are ['code', 'web']",
+        ),
+        ("seed: 21", "name: again", "2: name: is given twice; line 1 has it already"),
+        ("vocab: 4096", "vocab: 4096, vocab: 512", "9: tokenizer.vocab: is given twice"),
+        (
+            "tokens: 50B",
+            "tokens: many",
+            "17: train.phases.1.tokens: is a whole number such as 4608 or 1.7T, not 'many'",
+        ),
+        ("vocab: 4096", "vocab: 4100", "9: tokenizer: vocab 4100 is not a multiple of 64; take 4160"),
+        ("from: 8", "from: 7", "13: train.batch: rows 32 is not a multiple"),
+        ("prefer: [code]", "prefer: [coed]", "8: dedup.prefer: there is no source 'coed'"),
+        ("model: {", "model: huge #{", "10: model: there is no shape 'huge'; name one of base, large"),
+        ("name: settle", "name: learn", "11: train: two phases are named 'learn'"),
+        ("name: tiny", "name: a/b", "1: name: 'a/b' cannot name a folder"),
+        ("threshold: 0.7", "threshold: 7", "8: dedup.near: threshold is a similarity above 0 and up to 1, not 7"),
+        ("context: 8192", "context: 16", "18: train.phases.1.context: 16 is too short"),
+    ],
+)
+def test_a_fault_is_told_with_its_line_and_mend(
+    told: Callable[[str], list[str]], old: str, new: str, expected: str
+) -> None:
+    assert GOOD.count(old) >= 1, old
+    (line,) = told(GOOD.replace(old, new, 1))
+    assert line.startswith(expected)
+
+
+def test_all_faults_are_told_at_once_in_the_order_of_their_lines(told: Callable[[str], list[str]]) -> None:
+    lines = told(GOOD.replace("seed", "sed").replace("heads: 4", "heads: 7").replace("code: 0.6", "code: 0.5"))
+    assert [line.split(":")[0] for line in lines] == ["2", "10", "16"]
+
+
+@pytest.mark.parametrize("text", ["", "- a list", "just words", "name: {unclosed"])
+def test_what_is_no_recipe_is_told_so(told: Callable[[str], list[str]], text: str) -> None:
+    (line,) = told(text)
+    assert line.split(":")[0].isdigit()
+
+
+def test_a_missing_file_names_the_shipped_recipes(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"there is no such file; shipped recipes: .*quickstart"):
+        load(tmp_path / "nothing.yaml")
+
+
+@pytest.mark.parametrize("path", shipped().values(), ids=shipped())
+def test_every_recipe_we_ship_loads_and_survives_being_written_out(path: Path, tmp_path: Path) -> None:
+    recipe = load(path)
+    written = tmp_path / "again.yaml"
+    written.write_text(dump(recipe))
+    again = load(written)
+    for part in ("name", "seed", "unit", "dedup", "tokenizer", "packing", "model", "train"):
+        assert getattr(again, part) == getattr(recipe, part)
+    written.write_text(dump(again))
+    assert load(written) == again
