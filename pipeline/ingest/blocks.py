@@ -82,6 +82,8 @@ class Blocks:
         self.end()
         if self.paragraphs == mark[1]:
             del self._blocks[mark[0] :]
+            while self._trailing and self._trailing[-1] >= mark[0]:
+                self._trailing.pop()
 
     def text(self) -> str:
         """The document so far; headings with nothing after them are left out."""

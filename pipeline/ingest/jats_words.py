@@ -13,17 +13,17 @@ SECTIONS = _words("sec app app-group abstract boxed-text glossary ref-list sub-a
 FLOATS = _words("fig table-wrap boxed-text chem-struct-wrap")
 
 PARAGRAPHS = _words(
-    "p title subtitle disp-quote disp-formula disp-formula-group verse-line verse-group speech speaker statement attrib "
-    "fig-group table-wrap-group caption def-list body front-stub ref array"
+    "p title subtitle disp-quote disp-formula disp-formula-group verse-line verse-group speech speaker statement "
+    "attrib fig-group table-wrap-group caption def-list body front-stub ref array"
 )
 """What begins and ends a paragraph; all else runs on in the line."""
 
 LEFT_OUT = _words(
     "table table-wrap-foot graphic inline-graphic media supplementary-material inline-supplementary-material object-id "
-    "alt-text alt-title long-desc ack fn fn-group author-notes notes note bio trans-title trans-title-group trans-abstract "
-    "contrib-group contrib aff article-id article-categories permissions kwd-group history pub-date related-article "
-    "related-object counts custom-meta-group funding-group product front institution-id index-term processing-meta "
-    "self-uri elocation-id sec-meta"
+    "alt-text alt-title long-desc ack fn fn-group author-notes notes note bio trans-title trans-title-group "
+    "trans-abstract contrib-group contrib aff article-id article-categories permissions kwd-group history pub-date "
+    "related-article related-object counts custom-meta-group funding-group product front institution-id index-term "
+    "processing-meta self-uri elocation-id sec-meta"
 )
 
 LEAVES = _words("math tex-math alternatives citation-alternatives label code preformat break def sup xref") | {""}

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 MOST_EXPANDED = 4_000_000
-"""Characters that macros may put into one document, besides as many as it has: a book's macros make half its length."""
+"""Characters that macros may put into one document; a book of 1.7 million, full of short forms, needed 1.2 million."""
 
 MOST_AT_ONCE = 200_000
-"""Characters that one use of a macro may make, with all that it uses; past this the macro is given up."""
+"""Characters that one use of a macro may make with all that it uses; past this it is given up. Largest seen: 1,094."""
 
 DEEPEST = 64
-"""Macros within macros; style files stay below 20."""
+"""Macros within macros; the deepest of 16 sources tried were 6."""
 
 PRICE = 24
 """What an expansion costs besides its length, in characters, so that empty ones are not free."""

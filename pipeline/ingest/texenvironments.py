@@ -47,6 +47,9 @@ class Environments:
             self._open(name, lambda: setattr(page, "blocks", outer))
         elif plain in LISTS or plain == "thebibliography":
             self._list(name, plain)
+        elif f"begin {name}" in self.inputs.macros and plain not in self.theorems and plain != "abstract":
+            self._open(name, lambda: None)
+            self.inputs.expand(f"begin {name}")
         else:
             page.end_paragraph()
             self._text(name, plain)
@@ -98,9 +101,6 @@ class Environments:
                 inputs.push(note, lambda: page.blocks.write("). "))
             else:
                 page.blocks.write(". ")
-        elif f"begin {name}" in inputs.macros:
-            self._open(name, page.end_paragraph)
-            inputs.expand(f"begin {name}")
         else:
             self._open(name, page.end_paragraph)
             if plain not in QUIET:

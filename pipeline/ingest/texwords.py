@@ -11,32 +11,28 @@ def _words(text: str) -> frozenset[str]:
 
 ACCENTS = {
     "`": "\u0300", "'": "\u0301", "^": "\u0302", "~": "\u0303", "=": "\u0304", "u": "\u0306", ".": "\u0307",
-    "r": "\u030a", "H": "\u030b", "v": "\u030c", "d": "\u0323", "c": "\u0327", "k": "\u0328", "b": "\u0331",
+    '"': "\u0308", "r": "\u030a", "H": "\u030b", "v": "\u030c", "d": "\u0323", "c": "\u0327", "k": "\u0328",
+    "b": "\u0331",
 }  # fmt: skip
 """Command -> the combining mark that follows its letter."""
 
 SIGNS = {
-    "ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "o": "ø", "O": "Ø", "l": "ł", "L": "Ł", "aa": "å", "AA": "Å",
-    "i": "ı", "j": "ȷ", "dh": "ð", "DH": "Ð", "th": "þ", "TH": "Þ", "dj": "đ", "DJ": "Đ", "ng": "ŋ", "S": "§", "P": "¶",
-    "dag": "†", "ddag": "‡", "copyright": "©", "pounds": "£", "euro": "€", "ldots": "...", "dots": "...",
-    "textellipsis": "...",
-    "TeX": "TeX", "LaTeX": "LaTeX", "LaTeXe": "LaTeX2e", "BibTeX": "BibTeX", "quad": " ", "qquad": " ", "enspace": " ",
-    "thinspace": " ", "space": " ", "nobreakspace": " ", "newline": " ", "linebreak": " ", "hfill": " ",
-    "hspace": " ", "and": ", ",
-    "slash": "/", "textbackslash": "\\", "textasciitilde": "~", "textasciicircum": "^", "textless": "<",
-    "textgreater": ">",
-    "textbar": "|", "textunderscore": "_", "textdollar": "$", "textbraceleft": "{", "textbraceright": "}",
-    "textdegree": "°",
+    "ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "o": "ø", "O": "Ø", "l": "ł", "L": "Ł", "aa": "å",
+    "AA": "Å", "i": "ı", "j": "ȷ", "dh": "ð", "DH": "Ð", "th": "þ", "TH": "Þ", "dj": "đ", "DJ": "Đ", "ng": "ŋ",
+    "S": "§", "P": "¶", "dag": "†", "ddag": "‡", "copyright": "©", "pounds": "£", "euro": "€", "ldots": "...",
+    "dots": "...", "textellipsis": "...", "TeX": "TeX", "LaTeX": "LaTeX", "LaTeXe": "LaTeX2e", "BibTeX": "BibTeX",
+    "quad": " ", "qquad": " ", "enspace": " ", "thinspace": " ", "space": " ", "nobreakspace": " ", "newline": " ",
+    "linebreak": " ", "hfill": " ", "hspace": " ", "and": ", ", "slash": "/", "textbackslash": "\\",
+    "textasciitilde": "~", "textasciicircum": "^", "textless": "<", "textgreater": ">", "textbar": "|",
+    "textunderscore": "_", "textdollar": "$", "textbraceleft": "{", "textbraceright": "}", "textdegree": "°",
     "degree": "°", "textmu": "µ", "texttimes": "×", "textpm": "±", "textregistered": "®", "texttrademark": "™",
-    "textbullet": "•",
-    "textquotedblleft": '"', "textquotedblright": '"', "textquoteleft": "'", "textquoteright": "'", "textquotedbl": '"',
-    "textendash": "–", "textemdash": "—", "textperiodcentered": "·", "textdagger": "†", "textsection": "§",
-    "texteuro": "€",
-    "guillemotleft": "«", "guillemotright": "»", "textonehalf": "½", "lq": "'", "rq": "'", "lbrace": "{", "rbrace": "}",
-    "textrightarrow": "→", "textleftarrow": "←", "checkmark": "✓", "textasteriskcentered": "*", "textcopyright": "©",
-    "$": "$", "%": "%", "&": "&", "#": "#", "_": "_", "{": "{", "}": "}", " ": " ", ",": " ", ";": " ", ":": " ",
-    "\\": " ",
-    "\n": " ", "\t": " ", "-": "", "/": "", "@": "", "!": "", "*": "",
+    "textbullet": "•", "textquotedblleft": '"', "textquotedblright": '"', "textquoteleft": "'",
+    "textquoteright": "'", "textquotedbl": '"', "textendash": "–", "textemdash": "—", "textperiodcentered": "·",
+    "textdagger": "†", "textsection": "§", "texteuro": "€", "guillemotleft": "«", "guillemotright": "»",
+    "textonehalf": "½", "lq": "'", "rq": "'", "lbrace": "{", "rbrace": "}", "textrightarrow": "→",
+    "textleftarrow": "←", "checkmark": "✓", "textasteriskcentered": "*", "textcopyright": "©", "$": "$", "%": "%",
+    "&": "&", "#": "#", "_": "_", "{": "{", "}": "}", " ": " ", ",": " ", ";": " ", ":": " ", "\\": " ", "\n": " ",
+    "\t": " ", "-": "", "/": "", "@": "", "!": "", "*": "",
 }  # fmt: skip
 """Command -> what is printed for it."""
 
@@ -93,14 +89,11 @@ NOT_A_REFERENCE = frozenset({"hyperref", "href"})
 
 TAKES = {
     "href": (2, 1), "hyperlink": (2, 1), "hypertarget": (2, 1), "textcolor": (2, 1), "colorbox": (2, 1),
-    "fcolorbox": (3, 2),
-    "texorpdfstring": (2, 0), "parbox": (2, 1), "raisebox": (2, 1), "scalebox": (2, 1), "resizebox": (3, 2),
-    "rotatebox": (2, 1),
-    "multicolumn": (3, 2), "multirow": (3, 2), "foreignlanguage": (2, 1), "ifthenelse": (3, 1), "makebox": (1, 0),
-    "framebox": (1, 0), "adjustbox": (2, 1), "fontsize": (2, None), "selectlanguage": (1, None), "hyperref": (1, 0),
-    "uppercase": (1, 0),
-    "newcolumntype": (2, None), "footnotesize": (0, None), "stackrel": (2, 1), "acro": (2, 1), "bibinfo": (2, 1),
-    "bibfield": (2, 1),
+    "fcolorbox": (3, 2), "texorpdfstring": (2, 0), "parbox": (2, 1), "raisebox": (2, 1), "scalebox": (2, 1),
+    "resizebox": (3, 2), "rotatebox": (2, 1), "multicolumn": (3, 2), "multirow": (3, 2), "foreignlanguage": (2, 1),
+    "ifthenelse": (3, 1), "makebox": (1, 0), "framebox": (1, 0), "adjustbox": (2, 1), "fontsize": (2, None),
+    "selectlanguage": (1, None), "hyperref": (1, 0), "uppercase": (1, 0), "newcolumntype": (2, None),
+    "footnotesize": (0, None), "stackrel": (2, 1), "acro": (2, 1), "bibinfo": (2, 1), "bibfield": (2, 1),
 }  # fmt: skip
 """Command -> (how many arguments, which of them is printed)."""
 
