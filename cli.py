@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -17,6 +18,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""No space, no quota, or a file over its limit: nothing that was finished is lost by it."""
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe's YAML file.")]
 Work = Annotated[Path | None, typer.Option(help="The run's folder; work/<recipe's name> if not given.")]
@@ -241,6 +245,12 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone, as `| head` does
         raise SystemExit(0) from None
+    except OSError as fault:
+        if fault.errno not in FULL:
+            raise
+        where = fault.filename or "the disk"
+        print(f"{where}: {fault.strerror}; make room and run the same command again", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def release(recipe: Recipe, workspace: Path, result: Result) -> str:
             "",
             f"  final loss {result.loss:.3f} after {result.tokens:,} tokens; held-out bits per byte: {told or 'none'}",
             f"  model: {folder}",
-            f'  next:  bertmill fill-mask {folder} "Paris is the [MASK] of France."',
+            f'  next:  bertmill fill-mask {folder} "The result is a [MASK] of numbers."',
             f"         bertmill look {workspace}/filter/{sorted(recipe.sources)[0]} --dropped",
             f"         bertmill trace {workspace} 0",
         ]

@@ -83,7 +83,10 @@ def export_hub(model: Bert, folder: Path, tokenizer_json: Path, context: int) ->
     (folder / "config.json").unlink(missing_ok=True)
 
     weights = {name: t.detach().cpu() for name, t in model.state_dict().items() if name != _DECODER}
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    try:
+        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    except SafetensorError as fault:
+        raise HubError(f"{folder}: model.safetensors cannot be written ({fault}); make room") from None
     (folder / "model.safetensors").chmod(0o644)  # written for its owner alone
 
     mask = next(token for token in tokenizer["added_tokens"] if token["content"] == SPECIALS["mask_token"])

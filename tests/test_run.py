@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import resource
 import signal
 import subprocess
 import time
@@ -182,3 +183,26 @@ def test_documents_are_read_by_any_parquet_reader(whole: Path) -> None:
     table = pq.read_table(whole / "dedup/science/00000.parquet")
     assert table.num_rows > 0
     assert set(table["kind"].to_pylist()) == {"science"}
+
+
+def test_a_full_disk_is_told_in_a_line_and_loses_nothing_finished(
+    whole: Path, recipe_path: Path, tmp_path: Path
+) -> None:
+    """A limit on the size of files stands in for the disk: the same faults come from the same calls."""
+
+    def full(size: int) -> subprocess.CompletedProcess[str]:
+        def limited() -> None:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+
+        command = [str(BERTMILL), "run", str(recipe_path), "--work", str(tmp_path)]
+        return subprocess.run(command, capture_output=True, text=True, preexec_fn=limited, check=False)
+
+    for size in (10_000, 50_000, 300_000):
+        stopped = full(size)
+        assert stopped.returncode == 1, stopped.stdout
+        assert "Traceback" not in stopped.stderr
+        assert stopped.stderr.count("\n") <= 12
+    done = bertmill("run", recipe_path, "--work", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert outputs(tmp_path) == outputs(whole)

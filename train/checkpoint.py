@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -187,8 +188,15 @@ def _write(whole: Path, state: State, files: Mapping[str, Mapping[str, Tensor]],
     draft = whole.with_name(f"{whole.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    for name, tensors in files.items():
-        save_file(dict(tensors), draft / name, metadata={"format": "pt"})
+    try:
+        for name, tensors in files.items():
+            save_file(dict(tensors), draft / name, metadata={"format": "pt"})
+    except SafetensorError as fault:  # what it makes of a full disk
+        shutil.rmtree(draft)
+        raise CheckpointError(
+            f"{whole}: cannot be written ({fault}). Make room and run the same command again; "
+            "the checkpoint before it stands."
+        ) from None
     shutil.copyfile(tokenizer, draft / "tokenizer.json")
     hashes = {path.name: hash_of(path) for path in sorted(draft.iterdir())}
     signed = asdict(replace(state, hashes=hashes))
