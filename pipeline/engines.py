@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import multiprocess
 import orjson
 from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
@@ -62,6 +63,8 @@ class Units(PipelineStep):  # type: ignore[misc]  # datatrove carries no types
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
         """Do units rank, rank + world_size, ... that do not stand yet; write down those that fail."""
+        if multiprocess.parent_process() is not None:
+            _die_with_parent()  # which itself ends with the run: no worker works on behind a new run's back
         for unit in self.units[rank::world_size]:
             if standing(self.folder, unit.number, self.suffix) is None:
                 self._do(unit)
@@ -110,7 +113,8 @@ def run(stage: Stage, workspace: Path, engine: Engine, watch: Watch | None = Non
     pending = [unit for unit in units if standing(folder, unit.number, stage.suffix) is None]
     if pending:
         _launch(stage, workspace, units, pending, engine, watch)
-    failed = [orjson.loads(path.read_bytes()) for path in sorted((folder / "failed").glob("*.json"))]
+    written = [orjson.loads(path.read_bytes()) for path in sorted((folder / "failed").glob("*.json"))]
+    failed = [one for one in written if standing(folder, one["unit"], stage.suffix) is None]
     if failed:
         record.seconds = round(record.seconds + time.perf_counter() - began, 3)
         record.write(folder)
@@ -197,12 +201,12 @@ def _mortal_children() -> Iterator[None]:
 
 
 def _die_with_parent() -> None:
-    if _launching.is_set() and sys.platform == "linux":
+    if sys.platform == "linux":
         set_parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
         ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
 
 
-os.register_at_fork(after_in_child=_die_with_parent)
+os.register_at_fork(after_in_child=lambda: _die_with_parent() if _launching.is_set() else None)
 
 
 def _sweep(folder: Path) -> None:

@@ -258,6 +258,22 @@ def test_kill_9_in_the_middle_loses_no_finished_unit_and_leaves_nothing_that_loo
     assert not list(folder.rglob("*.draft"))
 
 
+def test_workers_end_with_a_run_that_is_killed_and_the_next_run_goes_on(raw: Path, tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    process = slow_run(tmp_path, raw, work=str(work), pause=0.02, workers=2)
+    while len(list((work / "slow" / "units").glob("*.json"))) < 2:
+        assert process.poll() is None, process.stderr and process.stderr.read()
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=20)  # returns when the last worker has let go of the pipe
+    stood = len(list((work / "slow" / "units").glob("*.json")))
+    assert stood < 6
+    second = slow_run(tmp_path, raw, work=str(work), pause=0, workers=2)
+    _, said = second.communicate(timeout=60)
+    assert second.returncode == 0, said
+    for path in raw.iterdir():
+        assert (work / "slow" / f"{int(path.stem):05}.txt").read_text() == path.read_text()
+
+
 def test_a_worker_that_is_killed_ends_the_stage_with_its_unit_named(raw: Path, tmp_path: Path) -> None:
     process = slow_run(tmp_path, raw, work=str(tmp_path / "work"), pause=0, workers=2, deadly="3.txt")
     _, said = process.communicate(timeout=60)
