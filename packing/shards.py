@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from packing import walk
 from packing.mds import MEND, Entry, Shard, ShardError, configuration, opened, write_shard
 from packing.rows import Row
+from pipeline.files import write_atomically
 
 __all__ = ["Counts", "Rows", "ShardError", "Shards", "verify", "write_index", "write_shard"]
 
@@ -51,12 +51,7 @@ def write_index(folder: Path, infos: Iterable[Mapping[str, Any]]) -> None:
     names = [shard["raw_data"]["basename"] for shard in shards]
     if twice := sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []:
         raise ShardError(f"{folder}: two shards are named {twice[0]}; give each unit a file of its own")
-    aside = folder / "index.json.part"
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(json.dumps({"shards": shards, "version": 2}, sort_keys=True))
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, folder / "index.json")
+    write_atomically(folder / "index.json", json.dumps({"shards": shards, "version": 2}, sort_keys=True).encode())
 
 
 class Shards:

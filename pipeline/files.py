@@ -22,10 +22,9 @@ def durable(path: Path) -> Iterator[Path]:
     try:
         yield draft
         if draft.exists():
-            with draft.open("rb") as file:
-                os.fsync(file.fileno())
+            sync(draft)
             draft.replace(path)
-            sync_folder(path.parent)
+            sync(path.parent)
     finally:
         draft.unlink(missing_ok=True)
 
@@ -36,9 +35,9 @@ def write_atomically(path: Path, content: bytes) -> None:
         draft.write_bytes(content)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make a rename in `folder` outlive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a file's content, or the names in a folder, outlive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

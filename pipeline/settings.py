@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Literal
 
-from pipeline.filters.settings import CodeFilters, ScienceFilters, TextFilters, WebFilters
-
-Share = Annotated[float, "0 to 1"]
-
-
-def _check_share(name: str, value: float) -> None:
-    if not 0 <= value <= 1:
-        raise ValueError(f"{name} is a share between 0 and 1, not {value:g}")
+from pipeline.filters.settings import CodeFilters, ScienceFilters, TextFilters, WebFilters, check_share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +14,7 @@ class Files:
 
     read: str | tuple[str, ...]
     """Glob patterns (`**` is any depth), relative to where the command runs. Files are taken in sorted order."""
-    max_bad: Share = 0.01
+    max_bad: float = 0.01
     """Share of broken records (reasons that begin with `bad_`) above which the stage is not signed."""
     on_bad_file: Literal["fail", "skip"] = "fail"
     """A file that cannot be read at all fails its unit, or is counted as `bad_file` and passed over."""
@@ -31,7 +24,7 @@ class Files:
         return (self.read,) if isinstance(self.read, str) else self.read
 
     def __post_init__(self) -> None:
-        _check_share("max_bad", self.max_bad)
+        check_share(max_bad=self.max_bad)
         if not self.patterns or not all(self.patterns):
             raise ValueError("read names no file; give a pattern such as data/web/**/*.warc.gz")
 
@@ -79,7 +72,7 @@ Source = WebSource | CodeSource | ScienceSource | TextSource
 class Near:
     """Near-duplicates: MinHash-LSH proposes pairs, the exact Jaccard similarity of their shingle sets decides."""
 
-    threshold: Share = 0.8
+    threshold: float = 0.8
     """Exact Jaccard similarity from which two documents count as one (Lee et al. 2022, section 4.2)."""
     ngram: int = 5
     """Words in a shingle (Lee et al. 2022; FineWeb, section 3.4)."""

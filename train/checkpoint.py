@@ -12,7 +12,6 @@ It is written under a draft's name, made durable, and renamed; `state.json` is i
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -27,7 +26,7 @@ from torch import Tensor
 from model.bert import Bert
 from model.hub import Imported
 from model.settings import Shape
-from pipeline.files import hash_of, sync_folder
+from pipeline.files import hash_of, sync
 from train.optimizer import StableAdamW
 
 
@@ -203,12 +202,11 @@ def _write(whole: Path, state: State, files: Mapping[str, Mapping[str, Tensor]],
     (draft / "state.json").write_text(json.dumps(signed, indent=2) + "\n", encoding="utf-8")
     for path in sorted(draft.iterdir()):
         path.chmod(0o644)  # safetensors writes for the owner alone
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    sync_folder(draft)
+        sync(path)
+    sync(draft)
     shutil.rmtree(whole, ignore_errors=True)  # what stands there without a state.json is no checkpoint
     draft.rename(whole)
-    sync_folder(whole.parent)
+    sync(whole.parent)
     return whole
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 
-def _check_share(**shares: float) -> None:
+def check_share(**shares: float) -> None:
+    """Raise ValueError naming the first that is no share between 0 and 1."""
     for name, value in shares.items():
         if not 0 <= value <= 1:
             raise ValueError(f"{name} is a share between 0 and 1, not {value:g}")
@@ -22,7 +23,7 @@ def _check_counts(**counts: int) -> None:
 
 
 def _check_languages(languages: tuple[str, ...], score: float) -> None:
-    _check_share(language_score=score)
+    check_share(language_score=score)
     for code in languages:
         if code != code.strip().lower() or not 2 <= len(code) <= 3:
             raise ValueError(f"languages: {code!r} is no language code; write it as in ISO 639: en, de, zh")
@@ -50,8 +51,8 @@ class Gopher:
 
     def __post_init__(self) -> None:
         _check_counts(min_words=self.min_words, min_stop_words=self.min_stop_words)
-        _check_share(max_bullet_lines=self.max_bullet_lines, max_ellipsis_lines=self.max_ellipsis_lines)
-        _check_share(min_alphabetic=self.min_alphabetic)
+        check_share(max_bullet_lines=self.max_bullet_lines, max_ellipsis_lines=self.max_ellipsis_lines)
+        check_share(min_alphabetic=self.min_alphabetic)
         if self.max_words < self.min_words:
             raise ValueError(f"max_words {self.max_words} is less than min_words {self.min_words}")
         if self.max_word_length < self.min_word_length:
@@ -76,7 +77,7 @@ class Repetition:
     """(tokens, share of the characters that n-grams which came before may make up)."""
 
     def __post_init__(self) -> None:
-        _check_share(
+        check_share(
             duplicate_lines=self.duplicate_lines,
             duplicate_paragraphs=self.duplicate_paragraphs,
             duplicate_line_characters=self.duplicate_line_characters,
@@ -84,7 +85,7 @@ class Repetition:
         )
         for name, pairs in (("top_ngrams", self.top_ngrams), ("duplicate_ngrams", self.duplicate_ngrams)):
             for tokens, share in pairs:
-                _check_share(**{name: share})
+                check_share(**{name: share})
                 if tokens < 1:
                     raise ValueError(f"{name}: an n-gram has at least 1 token, not {tokens}")
 
@@ -125,8 +126,8 @@ class FineWeb:
     """Newlines by words (the released code)."""
 
     def __post_init__(self) -> None:
-        _check_share(min_punctuated_lines=self.min_punctuated_lines, max_short_lines=self.max_short_lines)
-        _check_share(max_duplicate_line_characters=self.max_duplicate_line_characters)
+        check_share(min_punctuated_lines=self.min_punctuated_lines, max_short_lines=self.max_short_lines)
+        check_share(max_duplicate_line_characters=self.max_duplicate_line_characters)
         _check_counts(short_line=self.short_line)
 
 
@@ -163,7 +164,7 @@ class StarCoder:
     """HTML: characters that a reader sees."""
 
     def __post_init__(self) -> None:
-        _check_share(min_alphanumeric=self.min_alphanumeric, min_html_visible=self.min_html_visible)
+        check_share(min_alphanumeric=self.min_alphanumeric, min_html_visible=self.min_html_visible)
         _check_counts(max_line=self.max_line, min_html_text=self.min_html_text)
 
 
@@ -209,7 +210,7 @@ class ScienceFilters:
 
     def __post_init__(self) -> None:
         _check_languages(self.languages, self.language_score)
-        _check_share(max_frequent_word=self.max_frequent_word)
+        check_share(max_frequent_word=self.max_frequent_word)
         _check_counts(min_words=self.min_words, min_paragraphs=self.min_paragraphs)
         _check_counts(max_spaced_words=self.max_spaced_words, min_year=self.min_year)
 

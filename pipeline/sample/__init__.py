@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.files import sync
+
 WEB_PAGES = 450
 """About 5.5 MB of HTML and 3 MB of text: what ten minutes on two cores can also train on."""
 
@@ -82,7 +84,7 @@ def sample(
         aside.mkdir()
         signed = _fill(aside, sizes)
         os.replace(aside, folder)
-        _sync(folder.parent)
+        sync(folder.parent)
     except OSError as fault:
         raise SampleError(f"{folder}: {fault.strerror}") from fault
     return _loaded(folder, signed)
@@ -131,8 +133,8 @@ def _fill(folder: Path, sizes: Mapping[str, int]) -> dict[str, Any]:
     }
     (folder / SIGNATURE).write_text(json.dumps(signed, indent=2) + "\n", "utf-8")
     for path in sorted(folder.rglob("*")):
-        _sync(path)
-    _sync(folder)
+        sync(path)
+    sync(folder)
     return signed
 
 
@@ -145,11 +147,3 @@ def _part(folder: Path, write: Callable[[Path, int], tuple[int, int]], size: int
         )
     written = list(folder.iterdir())
     return Part(files=len(written), records=records, bytes=sum(path.stat().st_size for path in written), raw_bytes=raw)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
