@@ -22,9 +22,8 @@ $(VENV)/ready: pyproject.toml constraints.txt
 quickstart: $(VENV)/ready
 	$(BIN)/bertmill sample $(WORK)/sample
 	$(BIN)/bertmill run recipes/quickstart.yaml --work $(WORK)/quickstart --workers 2
-	$(BIN)/bertmill fill-mask $(WORK)/quickstart/export "Returns a new [MASK] of the given shape and type."
-	$(BIN)/bertmill fill-mask $(WORK)/quickstart/export "If the value is not [MASK], a ValueError is raised."
-	$(BIN)/bertmill fill-mask $(WORK)/quickstart/export "def __init__([MASK], name):"
+	$(BIN)/bertmill fill-mask $(WORK)/quickstart/export "Returns a new [MASK] of the given shape and type." \
+		"If the value is not [MASK], a ValueError is raised." "def __init__([MASK], name):"
 
 test: lint
 	$(BIN)/python -m pytest

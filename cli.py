@@ -178,15 +178,15 @@ def import_(
 @app.command("fill-mask")
 def fill_mask(
     model: Annotated[Path, typer.Argument(metavar="MODEL", help="A Hugging Face folder.")],
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="Text with one or more [MASK].")],
+    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Texts with one or more [MASK] each.")],
     top: Annotated[int, typer.Option(help="Candidates for each mask.")] = 5,
     json_: Json = False,
 ) -> None:
     """The masked words, best first."""
     from commands.fill_mask import fill, told
 
-    answer = fill(model, text, top)
-    print(json.dumps(answer, ensure_ascii=False) if json_ else told(answer))
+    for answer in fill(model, texts, top):
+        print(json.dumps(answer, ensure_ascii=False) if json_ else told(answer))
 
 
 def _prepare(asked: Any, workspace: Path, until: str | None, engine: Any, redo: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,8 @@ class FillMaskError(Exception):
     """A text that has nothing to fill, or a folder that holds no model; one line with the mend."""
 
 
-def fill(folder: Path, text: str, top: int) -> dict[str, Any]:
-    """The `top` likeliest tokens for each mask of the text, with their probabilities."""
+def fill(folder: Path, texts: Sequence[str], top: int) -> Iterator[dict[str, Any]]:
+    """The `top` likeliest tokens for each mask of each text, with their probabilities."""
     if top < 1:
         raise FillMaskError(f"--top is at least 1, not {top}")
     imported = import_hub(folder)
@@ -29,21 +30,25 @@ def fill(folder: Path, text: str, top: int) -> dict[str, Any]:
     model.set_rope(*imported.thetas)
     model.eval()
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    for text in texts:
+        yield {"text": text, "masks": _masks(model, tokenizer, text, top)}
+
+
+def _masks(model: Bert, tokenizer: Tokenizer, text: str, top: int) -> list[list[dict[str, Any]]]:
     ids = tokenizer.encode(text).ids
     places = [at for at, token in enumerate(ids) if token == tokenizer.token_to_id(MASK)]
     if not places:
-        raise FillMaskError(f"the text has no {MASK}; write it in place of the word to guess")
+        raise FillMaskError(f"'{text}' has no {MASK}; write it in place of the word to guess")
     with torch.inference_mode():
         logits = model(torch.tensor(ids), Segments.of([len(ids)]), torch.tensor(places))
-        chances, best = logits.float().softmax(-1).topk(min(top, imported.vocab))
-    masks = [
+        chances, best = logits.float().softmax(-1).topk(min(top, model.vocab))
+    return [
         [
             {"token": tokenizer.decode([token]), "token_id": token, "probability": round(chance, 6)}
             for token, chance in zip(tokens, probabilities, strict=True)
         ]
         for tokens, probabilities in zip(best.tolist(), chances.tolist(), strict=True)
     ]
-    return {"text": text, "masks": masks}
 
 
 def told(answer: dict[str, Any]) -> str:

@@ -19,7 +19,6 @@ from typing import Any, Literal, Self
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention.varlen import varlen_attn
 
 Backend = Literal["sdpa", "varlen"]
 
@@ -96,6 +95,8 @@ def attend(
     if backend == "varlen":
         cu, longest = segments.cu_seqlens, segments.longest
         window = (-1, -1) if reach is None else (reach, reach)
+        from torch.nn.attention.varlen import varlen_attn  # a second of imports that a CPU need not wait for
+
         out = varlen_attn(q, k, v, cu, cu, longest, longest, window_size=window)
         assert isinstance(out, Tensor)
         return out

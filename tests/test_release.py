@@ -51,7 +51,8 @@ def test_a_checkpoint_exported_and_imported_is_the_same_model(whole: Path, tmp_p
 
 
 def test_masks_are_filled_best_first(whole: Path) -> None:
-    answer = fill(whole / "export", "import [MASK] as [MASK]", 3)
+    (answer, second) = fill(whole / "export", ["import [MASK] as [MASK]", "a [MASK]"], 3)
+    assert len(second["masks"]) == 1
     assert answer["text"] == "import [MASK] as [MASK]"
     assert [len(mask) for mask in answer["masks"]] == [3, 3]
     for mask in answer["masks"]:
@@ -62,7 +63,7 @@ def test_masks_are_filled_best_first(whole: Path) -> None:
 
 def test_a_text_without_a_mask_is_refused(whole: Path) -> None:
     with pytest.raises(FillMaskError, match=r"has no \[MASK\]"):
-        fill(whole / "export", "nothing to fill", 3)
+        list(fill(whole / "export", ["nothing to fill"], 3))
 
 
 def test_fill_mask_answers_in_json(whole: Path) -> None:
