@@ -85,3 +85,25 @@ def test_a_recipe_whose_files_are_missing_is_refused_by_pattern(
     code, _, err = call(capsys, monkeypatch, "plan", path)
     assert code == 1
     assert "*.arc matches no file" in err
+
+
+def test_the_funnel_in_the_readme_is_the_one_that_is_printed(whole: Path) -> None:
+    from commands.report import funnel
+    from recipes.load import load
+
+    printed = funnel(whole, load(whole / "recipe.yaml"))
+    shown = (ROOT / "README.md").read_text()
+    assert " ".join(printed[0].split()) in " ".join(shown.split())
+    for line in printed[1:]:
+        assert f"\n  {line.split()[0]} " in shown
+
+
+def test_the_stages_in_the_readme_are_those_of_the_quickstart() -> None:
+    from recipes.load import load
+    from recipes.plan import stages
+
+    declared = {stage.name for stage in stages(load(ROOT / "recipes" / "quickstart.yaml"))}
+    shown = (ROOT / "README.md").read_text()
+    named = {line.split()[0] for line in shown.splitlines() if " in " in line and " out  " in line}
+    assert named
+    assert named <= declared
