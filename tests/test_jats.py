@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest.jats import MOST_BYTES, read_article
+from pipeline.ingest.jats.article import MOST_BYTES, read_article
 from pipeline.ingest.paper import NotAPaper
 
 HEAD = """<article xmlns:xlink="http://www.w3.org/1999/xlink" xmlns:mml="http://www.w3.org/1998/Math/MathML"

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from pipeline.ingest.latex import MOST_CHARACTERS, read_source
+from pipeline.ingest.latex.source import MOST_CHARACTERS, read_source
 from pipeline.ingest.paper import NotAPaper, Paper
 
 

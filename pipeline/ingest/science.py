@@ -14,8 +14,8 @@ import orjson
 from pipeline.documents import Document, Dropped
 from pipeline.ingest import archives
 from pipeline.ingest.archives import DamagedTarError, Member
-from pipeline.ingest.jats import read_article
-from pipeline.ingest.latex import read_source
+from pipeline.ingest.jats.article import read_article
+from pipeline.ingest.latex.source import read_source
 from pipeline.ingest.paper import NotAPaper, Paper
 from pipeline.ingest.reading import Found
 from pipeline.ingest.rows import plain_value, read_rows, told

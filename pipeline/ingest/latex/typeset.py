@@ -10,13 +10,13 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from pipeline.ingest import texdefinitions as definitions
-from pipeline.ingest import texfiles
 from pipeline.ingest.blocks import GAP, Blocks
-from pipeline.ingest.macros import Frame, Input, Span
-from pipeline.ingest.texenvironments import Environments
-from pipeline.ingest.texmaths import Formula
-from pipeline.ingest.texwords import ACCENTS, DROPPED, HEADINGS, NOT_A_REFERENCE, REFERENCE, SIGNS, TAKES
+from pipeline.ingest.latex import definitions
+from pipeline.ingest.latex import files as texfiles
+from pipeline.ingest.latex.environments import Environments
+from pipeline.ingest.latex.macros import Frame, Input, Span
+from pipeline.ingest.latex.maths import Formula
+from pipeline.ingest.latex.words import ACCENTS, DROPPED, HEADINGS, NOT_A_REFERENCE, REFERENCE, SIGNS, TAKES
 
 TOKEN = re.compile(
     r"\\(?P<word>[A-Za-z]+)\*?[ \t]*(?:\n[ \t]*(?!\s))?|\\(?P<sign>(?s:.))|(?P<math>\$\$?)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline.ingest.macros import LONGEST_OPTION, Input, Macro, Span
+from pipeline.ingest.latex.macros import LONGEST_OPTION, Input, Macro, Span
 
 NAMED = re.compile(r"\s*=?\s*(\\(?:[A-Za-z]+|[^A-Za-z\s]))(?![@_])")
 PARAMETERS = re.compile(r"((?:#[1-9])*)\s*(?=\{)")

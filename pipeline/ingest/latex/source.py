@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
-from pipeline.ingest.macros import Input, Source, Span
+from pipeline.ingest.latex.macros import Input, Source, Span
+from pipeline.ingest.latex.typeset import Page
 from pipeline.ingest.paper import NotAPaper, Paper
-from pipeline.ingest.typeset import Page
 
 MOST_CHARACTERS = 20_000_000
 """Read for one submission, a file counted each time it is input: the longest book tried has 3 million."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.ingest.blocks import Blocks
 
 if TYPE_CHECKING:
-    from pipeline.ingest.typeset import Page
+    from pipeline.ingest.latex.typeset import Page
 
 BARE_NAME = re.compile(r"\s*([\w./-]+)")
 

@@ -6,13 +6,13 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pipeline.ingest import texfiles
 from pipeline.ingest.blocks import Blocks
-from pipeline.ingest.macros import Frame
-from pipeline.ingest.texwords import FLOATS, LISTS, MATHS, PICTURES, QUIET, THEOREMS, VERBATIM
+from pipeline.ingest.latex import files as texfiles
+from pipeline.ingest.latex.macros import Frame
+from pipeline.ingest.latex.words import FLOATS, LISTS, MATHS, PICTURES, QUIET, THEOREMS, VERBATIM
 
 if TYPE_CHECKING:
-    from pipeline.ingest.typeset import Page
+    from pipeline.ingest.latex.typeset import Page
 
 NAME = re.compile(r"\s*\{([^{}\n]{0,80})\}")
 CODE_HEAD = re.compile(r"[ \t]*(?:\[[^\[\]\n]*\])?[ \t]*(?:\{[^{}\n]*\})?[ \t]*\n")

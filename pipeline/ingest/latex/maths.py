@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from pipeline.ingest.blocks import Blocks
-from pipeline.ingest.macros import Frame, Input
+from pipeline.ingest.latex.macros import Frame, Input
 
 TOKEN = re.compile(
     r"\\(?P<word>[A-Za-z]+)|\\(?P<sign>(?s:.))|(?P<mark>\$\$?|[{}])"

@@ -16,9 +16,9 @@ from typing import Any
 from lxml import etree
 
 from pipeline.ingest.blocks import GAP, Blocks
-from pipeline.ingest.formula import delimited, mathml, name_of, tex_of
-from pipeline.ingest.jats_front import facts_of
-from pipeline.ingest.jats_words import FLOATS, LEAVES, LEFT_OUT, MARKS, PARAGRAPHS, SECTIONS, SPACED, TEASERS
+from pipeline.ingest.jats.formula import delimited, mathml, name_of, tex_of
+from pipeline.ingest.jats.front import facts_of
+from pipeline.ingest.jats.words import FLOATS, LEAVES, LEFT_OUT, MARKS, PARAGRAPHS, SECTIONS, SPACED, TEASERS
 from pipeline.ingest.paper import NotAPaper, Paper
 
 MOST_BYTES = 16 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from pipeline.ingest.formula import name_of
+from pipeline.ingest.jats.formula import name_of
 
 LICENSE_WORDS = 200
 """Characters kept of a licence that is told in words only."""

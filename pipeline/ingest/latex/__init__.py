@@ -1,0 +1,1 @@
+"""LaTeX submissions -> papers."""
