@@ -213,7 +213,7 @@ def _check(sources: Sequence[Source], phases: Sequence[Phase]) -> None:
             if weight and not rows.get((name, phase.context)):
                 raise MixtureError(
                     f"phase {phase.name!r} mixes {name!r}, which has no rows of {phase.context} tokens; "
-                    f"pack it at that context or take it out of the mix"
+                    f"pack it at that context or, if its documents were all dropped, take it out of the mix"
                 )
         if not any(phase.weights.values()):
             raise MixtureError(f"phase {phase.name!r} mixes nothing; give a source a weight above 0")

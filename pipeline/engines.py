@@ -218,7 +218,8 @@ def _sweep(folder: Path) -> None:
 
 def _failures(stage: Stage, failed: Sequence[dict[str, Any]], total: int) -> str:
     lines = [f"  unit {one['unit']} ({', '.join(one['files'][:3])}): {one['fault']}" for one in failed[:10]]
-    head = f"{stage.name}: {len(failed)} of {total} units failed; the others stand. Mend this and run again:"
+    stand = "; the others stand" if len(failed) < total else ""
+    head = f"{stage.name}: {len(failed)} of {total} units failed{stand}. Mend this and run again:"
     return "\n".join([head, *lines])
 
 

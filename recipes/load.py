@@ -63,6 +63,8 @@ class _Reader:
         except yaml.MarkedYAMLError as fault:
             line = fault.problem_mark.line + 1 if fault.problem_mark else 1
             raise RecipeError(f"{self.path}:{line}: is not YAML: {fault.problem}") from None
+        except yaml.YAMLError as fault:  # characters that no YAML may hold
+            raise RecipeError(f"{self.path}:1: is not YAML: {str(fault).splitlines()[0]}") from None
         if not isinstance(node, yaml.MappingNode):
             raise RecipeError(f"{self.path}:1: is not a recipe; it begins with 'name: ...'")
         plain = self._plain(node, ())

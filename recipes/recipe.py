@@ -50,6 +50,8 @@ class Recipe:
         known = sorted(self.sources)
         if not self.name or "/" in self.name or self.name.startswith("."):
             yield ("name",), f"'{self.name}' cannot name a folder; use letters, digits, '-' and '_'"
+        if not 0 <= self.seed < 1 << 63:
+            yield ("seed",), f"{self.seed} is no seed; take one from 0 to 2**63 - 1, such as 17"
         if self.unit < 1:
             yield ("unit",), f"{self.unit} bytes hold nothing; 256M is usual"
         if not self.sources:

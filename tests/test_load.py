@@ -86,6 +86,8 @@ def test_numbers_are_read_exactly_and_words_stay_words(tmp_path: Path) -> None:
         ("name: settle", "name: learn", "11: train: two phases are named 'learn'"),
         ("name: tiny", "name: a/b", "1: name: 'a/b' cannot name a folder"),
         ("threshold: 0.7", "threshold: 7", "8: dedup.near: threshold is a similarity above 0 and up to 1, not 7"),
+        ("seed: 21", "seed: -1", "2: seed: -1 is no seed"),
+        ("seed: 21", "seed: 18446744073709551616", "2: seed: 18446744073709551616 is no seed"),
         ("context: 8192", "context: 16", "18: train.phases.1.context: 16 is too short"),
     ],
 )
@@ -102,7 +104,7 @@ def test_all_faults_are_told_at_once_in_the_order_of_their_lines(told: Callable[
     assert [line.split(":")[0] for line in lines] == ["2", "10", "16"]
 
 
-@pytest.mark.parametrize("text", ["", "- a list", "just words", "name: {unclosed"])
+@pytest.mark.parametrize("text", ["", "- a list", "just words", "name: {unclosed", "\0\1\2"])
 def test_what_is_no_recipe_is_told_so(told: Callable[[str], list[str]], text: str) -> None:
     (line,) = told(text)
     assert line.split(":")[0].isdigit()

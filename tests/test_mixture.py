@@ -242,7 +242,7 @@ def phase(**more: Any) -> Phase:
     [
         (phase(weights={"books": 1}), r"phase 'p' mixes 'books', which has no rows of 1024 tokens; pack it"),
         (phase(weights={"empty": 1}), r"phase 'p' mixes 'empty', which has no rows of 1024 tokens"),
-        (phase(context=512), r"'web', which has no rows of 512 tokens; pack it at that context or take it out"),
+        (phase(context=512), r"'web', which has no rows of 512 tokens; pack it at that context or"),
         (phase(weights={"web": -0.1}), r"gives 'web' the weight -0.1"),
         (phase(weights={"web": float("nan")}), r"gives 'web' the weight nan"),
         (phase(weights={"web": float("inf")}), r"gives 'web' the weight inf"),
