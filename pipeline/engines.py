@@ -137,16 +137,32 @@ def _launch(
         logging_dir=str(folder / "log"),
         skip_completed=False,
     )
-    with _Watcher(stage, folder, len(units), watch) as watcher, _mortal_children():
+    with _Watcher(stage, folder, len(units), watch) as watcher, _mortal_children(), _interruptible():
         try:
             executor.run()
-        except KeyboardInterrupt:
-            if watcher.died is None:
-                raise
+        except _WorkerDiedError:
             raise StageError(
                 f"{stage.name}: the worker on unit {watcher.died} was killed (out of memory?). What the other units "
                 f"did stands; run it again, with fewer --workers if memory was short."
             ) from None
+
+
+class _WorkerDiedError(Exception):
+    """Raised in the main thread while it waits for a pool that has lost a worker."""
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGUSR1 raises _WorkerDiedError meanwhile. Not SIGINT: a shell's background jobs are started with it ignored."""
+
+    def died(*_: object) -> None:
+        raise _WorkerDiedError
+
+    before = signal.signal(signal.SIGUSR1, died)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 class _Watcher(threading.Thread):
@@ -164,7 +180,7 @@ class _Watcher(threading.Thread):
                 self.watch(self.stage, len(list((self.folder / "units").glob("*.json"))), self.total)
             self.died = self._dead_unit()
             if self.died is not None and not self._over.is_set():
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
                 return
 
     def _dead_unit(self) -> int | None:

@@ -226,13 +226,20 @@ WORK = """
 """
 
 
+def in_background() -> None:
+    """As a shell starts its background jobs."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def slow_run(tmp_path: Path, raw: Path, **options: Any) -> subprocess.Popen[str]:
     (tmp_path / "slow_work.py").write_text(textwrap.dedent(WORK))
     filled = SLOW.format(root=str(ROOT), here=str(tmp_path), raw=str(raw), **{"deadly": "", **options})
     script = tmp_path / "slow.py"
     script.write_text(textwrap.dedent(filled))
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
-    return subprocess.Popen([sys.executable, str(script)], stderr=subprocess.PIPE, text=True, env=environment)
+    return subprocess.Popen(
+        [sys.executable, str(script)], stderr=subprocess.PIPE, text=True, env=environment, preexec_fn=in_background
+    )
 
 
 def test_kill_9_in_the_middle_loses_no_finished_unit_and_leaves_nothing_that_looks_whole(
