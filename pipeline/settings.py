@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from pipeline.filters.settings import CodeFilters, ScienceFilters, TextFilters, WebFilters, check_share
+from pipeline.filters.checks import check_share
+from pipeline.filters.code.settings import CodeFilters
+from pipeline.filters.settings import ScienceFilters, TextFilters, WebFilters
 
 
 @dataclass(frozen=True, kw_only=True)

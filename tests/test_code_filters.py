@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.filters.code import unfit_code
-from pipeline.filters.licenses import PERMISSIVE, spdx, unlicensed
-from pipeline.filters.settings import CodeFilters, StarCoder
+from pipeline.filters.code.licenses import PERMISSIVE, spdx, unlicensed
+from pipeline.filters.code.rules import unfit_code
+from pipeline.filters.code.settings import CodeFilters, StarCoder
 from pipeline.filters.verdict import Failed
 
 PYTHON = "def add(first, second):\n    return first + second\n"

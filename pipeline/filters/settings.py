@@ -6,20 +6,9 @@ A family of rules is switched off by setting it to null.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
 
-
-def check_share(**shares: float) -> None:
-    """Raise ValueError naming the first that is no share between 0 and 1."""
-    for name, value in shares.items():
-        if not 0 <= value <= 1:
-            raise ValueError(f"{name} is a share between 0 and 1, not {value:g}")
-
-
-def _check_counts(**counts: int) -> None:
-    for name, value in counts.items():
-        if value < 0:
-            raise ValueError(f"{name} is a number of at least 0, not {value}")
+from pipeline.filters.checks import check_counts, check_share
+from pipeline.filters.code.settings import CodeFilters
 
 
 def _check_languages(languages: tuple[str, ...], score: float) -> None:
@@ -50,7 +39,7 @@ class Gopher:
     """Different ones of "the, be, to, of, and, that, have, with"; asked of English texts only."""
 
     def __post_init__(self) -> None:
-        _check_counts(min_words=self.min_words, min_stop_words=self.min_stop_words)
+        check_counts(min_words=self.min_words, min_stop_words=self.min_stop_words)
         check_share(max_bullet_lines=self.max_bullet_lines, max_ellipsis_lines=self.max_ellipsis_lines)
         check_share(min_alphabetic=self.min_alphabetic)
         if self.max_words < self.min_words:
@@ -106,8 +95,8 @@ class C4:
     """Remove Wikipedia's marks: [12], [edit], [citation needed] (the released C4)."""
 
     def __post_init__(self) -> None:
-        _check_counts(min_line_words=self.min_line_words, max_word_length=self.max_word_length)
-        _check_counts(min_sentences=self.min_sentences)
+        check_counts(min_line_words=self.min_line_words, max_word_length=self.max_word_length)
+        check_counts(min_sentences=self.min_sentences)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +117,7 @@ class FineWeb:
     def __post_init__(self) -> None:
         check_share(min_punctuated_lines=self.min_punctuated_lines, max_short_lines=self.max_short_lines)
         check_share(max_duplicate_line_characters=self.max_duplicate_line_characters)
-        _check_counts(short_line=self.short_line)
+        check_counts(short_line=self.short_line)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,47 +135,6 @@ class WebFilters:
 
     def __post_init__(self) -> None:
         _check_languages(self.languages, self.language_score)
-
-
-@dataclass(frozen=True, kw_only=True)
-class StarCoder:
-    """The rules of StarCoder (Li et al. 2023, section 3.1) on the shape of a source file."""
-
-    max_line: int = 1000
-    """Characters of the longest line."""
-    max_mean_line: float = 100.0
-    """Mean characters a line."""
-    min_alphanumeric: float = 0.25
-    """Share of the characters that are letters or digits."""
-    min_html_visible: float = 0.2
-    """HTML: share of the characters that a reader sees."""
-    min_html_text: int = 100
-    """HTML: characters that a reader sees."""
-
-    def __post_init__(self) -> None:
-        check_share(min_alphanumeric=self.min_alphanumeric, min_html_visible=self.min_html_visible)
-        _check_counts(max_line=self.max_line, min_html_text=self.min_html_text)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CodeFilters:
-    """Rules for source files, in the order they are asked: licence, language, origin, shape."""
-
-    licenses: Literal["permissive", "any"] | tuple[str, ...] = "permissive"
-    """`permissive`, `any` (none is fine, too), or the SPDX names to keep. Of several, every one must do."""
-    languages: tuple[str, ...] = ()
-    """Programming languages to keep, in any case: Python, C++; empty keeps all."""
-    generated: bool = False
-    """Keep files that a program wrote ("do not edit", "@generated", or said so by the data set)."""
-    vendored: bool = False
-    """Keep copies of other projects (node_modules, vendor, ..., or said so by the data set)."""
-    minified: bool = False
-    """Keep scripts and style sheets written for machines (.min.js, or hardly a line break)."""
-    starcoder: StarCoder | None = field(default_factory=StarCoder)
-
-    def __post_init__(self) -> None:
-        if not self.licenses:
-            raise ValueError("licenses is empty; name SPDX licences, or write permissive or any")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -211,8 +159,8 @@ class ScienceFilters:
     def __post_init__(self) -> None:
         _check_languages(self.languages, self.language_score)
         check_share(max_frequent_word=self.max_frequent_word)
-        _check_counts(min_words=self.min_words, min_paragraphs=self.min_paragraphs)
-        _check_counts(max_spaced_words=self.max_spaced_words, min_year=self.min_year)
+        check_counts(min_words=self.min_words, min_paragraphs=self.min_paragraphs)
+        check_counts(max_spaced_words=self.max_spaced_words, min_year=self.min_year)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,7 +176,7 @@ class TextFilters:
 
     def __post_init__(self) -> None:
         _check_languages(self.languages, self.language_score)
-        _check_counts(min_words=self.min_words)
+        check_counts(min_words=self.min_words)
 
 
 Filters = WebFilters | CodeFilters | ScienceFilters | TextFilters

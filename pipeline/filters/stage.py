@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from pipeline.documents import DocumentWriter, Dropped, read_batches, text_bytes
 from pipeline.filters import c4, fineweb, gopher, repetition
-from pipeline.filters.code import unfit_code
+from pipeline.filters.code.rules import unfit_code
+from pipeline.filters.code.settings import CodeFilters
 from pipeline.filters.language import declared, identify, wrong_language
 from pipeline.filters.science import unfit_paper
-from pipeline.filters.settings import CodeFilters, Filters, ScienceFilters, TextFilters, WebFilters
+from pipeline.filters.settings import Filters, ScienceFilters, TextFilters, WebFilters
 from pipeline.filters.verdict import Failed
 from pipeline.tally import Tally
 from pipeline.units import Unit

@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from pipeline.filters.licenses import unlicensed
-from pipeline.filters.settings import CodeFilters, StarCoder
+from pipeline.filters.code.licenses import unlicensed
+from pipeline.filters.code.settings import CodeFilters, StarCoder
 from pipeline.filters.verdict import Failed
 
 LONG_LINES = {"html", "json", "markdown", "roff", "roff manpage", "smt", "tex", "text", "xml"}

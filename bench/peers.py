@@ -1,0 +1,35 @@
+"""Other people's programs to measure beside ours, each in a virtual environment of its own under work/peers.
+
+    python bench/peers.py          # make them all
+
+They cannot stand in one environment: datatrove's chain wants an old trafilatura, the extraction bench the newest.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+PEERS = {
+    "datatrove": ("datatrove[cli,io,processing]==0.10.1", "spacy>=3.8", "fasttext-numpy2-wheel", "warcio"),
+    "trafilatura": ("trafilatura==2.3.*",),
+}
+"""Name -> what is installed. spaCy is the word splitter of datatrove's filters, and no part of its extras."""
+
+HOME = Path(__file__).parents[1] / "work" / "peers"
+
+
+def python(name: str) -> Path:
+    """The interpreter of the environment `name`; made at first use (a minute). Raises CalledProcessError."""
+    folder = HOME / name
+    if not (folder / "ready").exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([folder / "bin" / "pip", "install", "--quiet", *PEERS[name]], check=True)
+        (folder / "ready").touch()
+    return folder / "bin" / "python"
+
+
+if __name__ == "__main__":
+    for peer in PEERS:
+        print(python(peer))

@@ -1,0 +1,1 @@
+"""Source files -> the ones worth training on: licence, origin, shape."""
