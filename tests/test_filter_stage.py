@@ -11,9 +11,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.documents import SCHEMA, Document, DocumentWriter, record
+from pipeline.filters.code.settings import CodeFilters
 from pipeline.filters.settings import (
     C4,
-    CodeFilters,
     Filters,
     Gopher,
     Repetition,
