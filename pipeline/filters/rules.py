@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 Column = npt.NDArray[Any]
-"""(documents,) of one measured quantity: float64, NaN where it was not measured, or object for words (None likewise)."""
+"""(documents,) of one measured quantity: float64, NaN where not measured, or object for words (None where not)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
