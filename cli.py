@@ -43,19 +43,21 @@ def sample(folder: Annotated[Path, typer.Argument(metavar="DIR", help="An empty 
 def plan(recipe: RecipePath, work: Work = None, json_: Json = False) -> None:
     """What will be made, in order, and what it takes; refuses what the sources cannot give."""
     from commands import report
+    from commands.run import home
     from recipes.estimate import check, supplies
     from recipes.load import load
     from recipes.plan import stages
 
     asked = load(recipe)
-    workspace = work or Path("work") / asked.name
+    workspace = home(asked, work)
     found = supplies(asked, workspace)
     declared = stages(asked)
     records = report.records(workspace, declared)
+    notes = report.notes(asked, declared, workspace)
     if json_:
-        print(json.dumps(report.plan_json(asked, declared, found, records), indent=2))
+        print(json.dumps(report.plan_json(asked, declared, found, records, notes), indent=2))
     else:
-        print(report.plan(asked, declared, found, records))
+        print("\n".join([report.plan(asked, declared, found, records), *(f"\n  note: {note}" for note in notes)]))
     check(asked, found)
 
 
@@ -71,12 +73,12 @@ def run(
     redo: Redo = None,
 ) -> None:
     """Everything to the trained, exported model. Finished work is skipped, cut-off work goes on."""
-    from commands.run import TRAIN, only_one
+    from commands.run import TRAIN, home, only_one
     from pipeline.engines import Engine
     from recipes.load import load
 
     asked = load(recipe)
-    workspace = work or Path("work") / asked.name
+    workspace = home(asked, work)
     with only_one(workspace):
         _prepare(asked, workspace, until, Engine(workers=workers, tasks=tasks), redo or [])
         if until in (None, TRAIN):
@@ -86,11 +88,11 @@ def run(
 @app.command()
 def train(recipe: RecipePath, work: Work = None) -> None:
     """The training alone, on rows that a run has packed."""
-    from commands.run import only_one
+    from commands.run import home, only_one
     from recipes.load import load
 
     asked = load(recipe)
-    workspace = work or Path("work") / asked.name
+    workspace = home(asked, work)
     with only_one(workspace):
         _train(asked, workspace, export=False)
 
@@ -109,6 +111,22 @@ def look(
 
     for item in seen(path, count, dropped=dropped, reason=reason):
         print(json.dumps(item, ensure_ascii=False) if json_ else told(item))
+
+
+@app.command("what-if")
+def what_if(
+    path: Annotated[Path, typer.Argument(metavar="PATH", help="A run's folder, or that of a filter stage.")],
+    words: Annotated[
+        list[str] | None, typer.Argument(metavar="[SOURCE] SETTING=VALUE...", help="Such as web gopher.min_words=40.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """What a filter stage would drop at other thresholds, from what it measured: nothing runs again."""
+    from commands.what_if import told
+    from commands.what_if import what_if as counted
+
+    found = counted(path, words or [])
+    print(json.dumps(found, indent=2, ensure_ascii=False) if json_ else told(found))
 
 
 @app.command()
@@ -132,11 +150,12 @@ def order(
     work: Work = None,
 ) -> None:
     """The rows that a stretch of training reads: phase, source, epoch, index (one JSON object a line)."""
+    from commands.run import home
     from commands.trace import ordered
     from recipes.load import load
 
     asked = load(recipe)
-    for row in ordered(asked, work or Path("work") / asked.name, rows):
+    for row in ordered(asked, home(asked, work), rows):
         print(json.dumps(row))
 
 
@@ -192,6 +211,7 @@ def fill_mask(
 def _prepare(asked: Any, workspace: Path, until: str | None, engine: Any, redo: list[str]) -> None:
     from commands import report
     from commands.run import prepare
+    from recipes.estimate import underfull
     from recipes.plan import stages
 
     width = max(len(stage.name) for stage in stages(asked))
@@ -209,7 +229,8 @@ def _prepare(asked: Any, workspace: Path, until: str | None, engine: Any, redo: 
     finally:
         if live:
             print(end="\r\033[K", file=sys.stderr, flush=True)
-    print("\n".join(["", *report.funnel(workspace, asked), ""]), flush=True)
+    notes = [f"  note: {note}" for note in underfull(asked, workspace)]
+    print("\n".join(["", *report.funnel(workspace, asked), *notes, ""]), flush=True)
 
 
 def _live() -> Callable[[Any, int, int], None] | None:

@@ -12,8 +12,14 @@ import sys
 from pathlib import Path
 
 PEERS = {
-    "datatrove": ("datatrove[cli,io,processing]==0.10.1", "spacy>=3.8", "fasttext-numpy2-wheel", "warcio"),
-    "trafilatura": ("trafilatura==2.3.*",),
+    "datatrove": (
+        "datatrove[cli,io,processing]==0.10.1",
+        "spacy>=3.8",
+        "fasttext-numpy2-wheel",
+        "warcio",
+        "lxml_html_clean",
+    ),
+    "trafilatura": ("trafilatura==2.3.*", "lxml_html_clean"),
 }
 """Name -> what is installed. spaCy is the word splitter of datatrove's filters, and no part of its extras."""
 

@@ -31,11 +31,13 @@ def fill(folder: Path, texts: Sequence[str], top: int) -> Iterator[dict[str, Any
     model.eval()
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     for text in texts:
-        yield {"text": text, "masks": _masks(model, tokenizer, text, top)}
+        yield {"text": text, "masks": _masks(model, tokenizer, text, top, imported.context)}
 
 
-def _masks(model: Bert, tokenizer: Tokenizer, text: str, top: int) -> list[list[dict[str, Any]]]:
+def _masks(model: Bert, tokenizer: Tokenizer, text: str, top: int, context: int) -> list[list[dict[str, Any]]]:
     ids = tokenizer.encode(text).ids
+    if len(ids) > context:
+        raise FillMaskError(f"'{text[:60]} ...' has {len(ids)} tokens, the model takes {context}; shorten it")
     places = [at for at, token in enumerate(ids) if token == tokenizer.token_to_id(MASK)]
     if not places:
         raise FillMaskError(f"'{text}' has no {MASK}; write it in place of the word to guess")

@@ -24,6 +24,8 @@ class LookError(Exception):
 
 def look(path: Path, count: int, *, dropped: bool = False, reason: str | None = None) -> Iterator[dict[str, Any]]:
     """The first `count` documents, dropped documents (of one reason if given) or rows of a folder or file."""
+    if count < 1:
+        raise LookError(f"N is at least 1, not {count}; write for example: bertmill look {path} 5")
     if not path.exists():
         raise LookError(f"{path}: there is no such file or folder")
     if dropped or reason is not None:

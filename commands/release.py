@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands import report
-from pipeline.files import write_atomically
+from commands.verify import HASHES
+from pipeline.files import hash_of, sealed, write_atomically
 from recipes.dump import dump
 from recipes.recipe import Recipe
 
@@ -20,6 +21,7 @@ def release(recipe: Recipe, workspace: Path, result: Result) -> str:
     folder = workspace / "export"
     export_checkpoint(result.checkpoint, folder)
     write_atomically(folder / "README.md", card(recipe, workspace, result).encode())
+    _sign(folder)
     scores = result.evaluation or {}
     told = "  ".join(f"{name} {score['bits_per_byte']:.3f}" for name, score in scores.items())
     return "\n".join(
@@ -41,7 +43,14 @@ def export_checkpoint(checkpoint: Path, folder: Path) -> str:
 
     opened = open_checkpoint(checkpoint)
     export_hub(opened.model(), folder, opened.tokenizer, opened.state.context)
+    _sign(folder)
     return f"  {folder}: a ModernBERT for AutoModelForMaskedLM"
+
+
+def _sign(folder: Path) -> None:
+    """Write the hashes of all files of an export, so that `verify` finds what was changed since."""
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and path.name != HASHES]
+    write_atomically(folder / HASHES, sealed({"files": {path.name: hash_of(path) for path in files}}))
 
 
 def import_folder(folder: Path, checkpoint: Path) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.stage import Record, Stage
+from pipeline.stage import Record, Stage, changed_since
 from recipes import estimate
 from recipes.estimate import Supply, short
 from recipes.plan import stages
@@ -31,8 +31,24 @@ def plan(recipe: Recipe, declared: Sequence[Stage], found: Mapping[str, Supply],
     return "\n".join([*lines, "", *_sources(found), "", *_phases(recipe), "", *_needs(recipe, found)])
 
 
+def notes(recipe: Recipe, declared: Sequence[Stage], workspace: Path) -> list[str]:
+    """What a person should know before a run, a line each. Raises InputError or PlanError for missing files."""
+    estimate.vocabulary(recipe)
+    changed = [
+        f"{stage.name} was made with other settings or files ({'; '.join(changes)}); start it over with --redo "
+        f"{stage.name}, or restore them"
+        for stage in declared
+        if (changes := changed_since(stage, workspace))
+    ]
+    return [*changed, *estimate.shared_files(recipe), *estimate.underfull(recipe, workspace)]
+
+
 def plan_json(
-    recipe: Recipe, declared: Sequence[Stage], found: Mapping[str, Supply], done: Mapping[str, Record]
+    recipe: Recipe,
+    declared: Sequence[Stage],
+    found: Mapping[str, Supply],
+    done: Mapping[str, Record],
+    notes: Sequence[str],
 ) -> dict[str, Any]:
     """The same for another program."""
     phases = zip(recipe.train.phases, estimate.steps(recipe), strict=True)
@@ -48,9 +64,10 @@ def plan_json(
         ],
         "sources": {name: {**asdict(supply), "epochs": supply.epochs} for name, supply in found.items()},
         "phases": [{**asdict(phase), "rows": phase.rows, "steps": steps} for phase, steps in phases],
-        "parameters": recipe.model.parameters(recipe.tokenizer.vocab),
+        "parameters": recipe.model.parameters(estimate.vocabulary(recipe)),
         "flops": estimate.flops(recipe),
         "disk_bytes": estimate.disk(recipe, found),
+        "notes": list(notes),
     }
 
 
@@ -82,8 +99,8 @@ def _needs(recipe: Recipe, found: Mapping[str, Supply]) -> list[str]:
     flops = estimate.flops(recipe)
     hours = flops / estimate.MODEL_FLOPS / 3600
     return [
-        f"  model       {short(recipe.model.parameters(recipe.tokenizer.vocab))} parameters, vocabulary "
-        f"{recipe.tokenizer.vocab}",
+        f"  model       {short(recipe.model.parameters(estimate.vocabulary(recipe)))} parameters, vocabulary "
+        f"{estimate.vocabulary(recipe)}",
         f"  arithmetic  {flops:.2e} FLOPs: about {hours:.3g} hours on one H100 at the rate of ModernBERT's own run",
         f"  disk        about {short(estimate.disk(recipe, found))}B, checkpoints included",
     ]

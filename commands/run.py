@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
+
 from pipeline.files import write_atomically
 from pipeline.stage import Record, Stage, StageError, clear
-from recipes.dump import dump
+from recipes.dump import signed
+from recipes.estimate import vocabulary
 from recipes.plan import stages
 from recipes.recipe import Recipe
 
@@ -36,23 +39,63 @@ def prepare(
 ) -> list[Record]:
     """Carry out the stages of a recipe, up to `until` (a stage, or the first part of its name).
 
-    Finished stages are skipped, cut-off ones go on. Raises StageError; see `pipeline.engines.run`.
+    Finished stages are skipped, cut-off ones go on. Raises StageError (see `pipeline.engines.run`) also as soon as
+    nothing is left of a source that is mixed, and PlanError or InputError for files that are missing.
     """
     from pipeline.engines import run
 
     declared = stages(recipe)
     last = _last(declared, until)
+    vocabulary(recipe)
+    for stage in declared:
+        stage.inputs()  # which tells of what is missing now, not after hours of work
     for name in redo:
         start_over(declared, workspace, name)
     workspace.mkdir(parents=True, exist_ok=True)
-    write_atomically(workspace / "recipe.yaml", dump(recipe).encode())
+    write_atomically(workspace / "recipe.yaml", signed(recipe))
     records: list[Record] = []
     for stage in declared[: last + 1]:
         record, worked = run(stage, workspace, engine, watch)
         records.append(record)
         if told:
             told(stage, record, worked)
+        _check_left(recipe, stage, record, workspace)
     return records
+
+
+def _check_left(recipe: Recipe, stage: Stage, record: Record, workspace: Path) -> None:
+    """Raise StageError if a stage has left nothing of a source that training draws from."""
+    kind, _, source = stage.name.partition("/")
+    mixed = {name for context in recipe.contexts for name in recipe.mixed(context)}
+    if kind not in ("ingest", "filter", "dedup") or source not in mixed or record.counts["documents_out"]:
+        return
+    dropped = sorted(record.counts["dropped"].items(), key=lambda item: (-item[1], item[0]))[:3]
+    why = ", ".join(f"{count} {reason}" for reason, count in dropped) or "it has no records"
+    raise StageError(
+        f"{stage.name}: nothing is left of source {source}, {record.counts['documents_in']} in ({why}). See bertmill "
+        f"look {workspace / stage.name} --dropped; mend its files or filters, or take it out of the mixes."
+    )
+
+
+def home(recipe: Recipe, work: Path | None) -> Path:
+    """The run's folder. Raises StageError if it is a file, or the run of a recipe with another name."""
+    workspace = work or Path("work") / recipe.name
+    if workspace.exists() and not workspace.is_dir():
+        raise StageError(f"{workspace}: is a file; name a folder with --work")
+    path = workspace / "recipe.yaml"
+    if path.is_file() and (name := _name_in(path)) not in (None, recipe.name):
+        raise StageError(
+            f"{workspace}: is the run of recipe '{name}', not of '{recipe.name}'; name another folder with --work"
+        )
+    return workspace
+
+
+def _name_in(path: Path) -> str | None:
+    """The recipe's name in a work folder's recipe.yaml; None where there is none to be read."""
+    try:
+        return str(yaml.safe_load(path.read_text(encoding="utf-8"))["name"])
+    except (yaml.YAMLError, UnicodeDecodeError, TypeError, KeyError):
+        return None
 
 
 def _last(declared: Sequence[Stage], until: str | None) -> int:

@@ -12,7 +12,7 @@ from commands.train import order_of
 from packing.shards import Shards
 from pipeline.ingest.stage import raw_record
 from pipeline.stage import Record
-from pipeline.units import find
+from pipeline.units import find_source
 from recipes.load import load
 from recipes.plan import pack_name
 from recipes.recipe import Recipe
@@ -58,13 +58,13 @@ def traced(workspace: Path, row: int) -> dict[str, Any]:
     earlier = next(name for name in record.reads if name != "tokenizer") if record else ""
     packed = Shards(workspace / name)[place["index"]]
     pieces = describe(packed, place["index"], _tokens(workspace), workspace / earlier)["pieces"]
-    files = {piece.name: piece.path for piece in find(recipe.sources[place["source"]].patterns)}
+    files = {piece.name: piece.path for piece in find_source(place["source"], recipe.sources[place["source"]])}
     for piece in pieces:
         file = next((name for name in files if piece["origin"].startswith(f"{name}#")), None)
         if file is None:
             raise TraceError(f"{piece['origin']}: the raw file that row {row} was made from has gone; put it back")
         at = piece["origin"].removeprefix(f"{file}#")
-        raw = raw_record(recipe.sources[place["source"]], Path(files[file]), at)
+        raw = raw_record(recipe.sources[place["source"]], files[file], at)
         piece |= {"file": files[file], "at": at, "raw": raw.decode("utf-8", "replace")}
     return {**place, "context": context, "pieces": pieces}
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from packing.shards import verify as verify_shards
-from pipeline.files import hash_of
+from pipeline.files import hash_of, unbroken
 from pipeline.stage import Record, standing
+from recipes.dump import stands as recipe_stands
+
+HASHES = "hashes.json"
+"""In an export: the hash of every file beside it."""
 
 
 class VerifyError(Exception):
@@ -25,16 +30,19 @@ def verify(path: Path) -> Verified:
     if not path.exists():
         raise VerifyError(f"{path}: there is no such folder")
     found = False
-    for folder in sorted(
-        {file.parent for name in ("stage.json", "index.json", "state.json") for file in path.rglob(name)}
-    ):
+    signatures = ("stage.json", "index.json", "state.json", HASHES)
+    for folder in sorted({file.parent for name in signatures for file in path.rglob(name)}):
         found = True
         if (folder / "state.json").exists():
             yield _checkpoint(folder)
         elif (folder / "stage.json").exists():
             yield _stage(folder)
+        elif (folder / HASHES).exists():
+            yield _export(folder)
         else:
             yield str(folder), _shards(folder)
+    if (path / "recipe.yaml").exists() and not recipe_stands(path / "recipe.yaml"):
+        raise VerifyError(f"{path / 'recipe.yaml'}: was changed since the run wrote it; run the recipe again")
     if not found:
         raise VerifyError(f"{path}: holds no stage, no shards and no checkpoint")
 
@@ -43,17 +51,24 @@ def _stage(folder: Path) -> tuple[str, dict[str, int | float]]:
     record = Record.read(folder)
     if record is None or not record.finished:
         raise VerifyError(f"{folder}: is not signed; run it to its end")
+    redo = f"was changed since it was signed; make it anew with --redo {record.name}"
+    if not unbroken(folder / "stage.json"):
+        raise VerifyError(f"{folder / 'stage.json'}: {redo}")
     suffix, written = _suffix(folder), 0
     for number in range(record.units):
         unit = standing(folder, number, suffix)
         if unit is None:
             raise VerifyError(f"{folder}: unit {number} does not stand; make it anew with --redo {record.name}")
+        if not unbroken(folder / "units" / f"{number:05}.json"):
+            raise VerifyError(f"{folder}/units/{number:05}.json: {redo}")
+        _compare(folder, unit["files"], redo)
         if unit["bytes_written"] is None:
             continue
         file = folder / f"{number:05}{suffix}"
         if hash_of(file) != unit["xxh64"]:
-            raise VerifyError(f"{file}: was changed since it was signed; make it anew with --redo {record.name}")
+            raise VerifyError(f"{file}: {redo}")
         written += unit["bytes_written"]
+    _compare(folder, record.files, redo)
     counts = record.counts
     lost = counts["documents_in"] - counts["documents_out"] - sum(counts["dropped"].values())
     if lost:
@@ -62,6 +77,25 @@ def _stage(folder: Path) -> tuple[str, dict[str, int | float]]:
     if (folder / "index.json").exists():
         told |= _shards(folder)
     return record.name, told
+
+
+def _compare(folder: Path, hashes: Mapping[str, str], mend: str) -> None:
+    """Raise VerifyError naming the first file that has gone or has not the hash it had."""
+    for name, digest in hashes.items():
+        file = folder / name
+        if not file.is_file():
+            raise VerifyError(f"{file}: has gone; {mend}")
+        if hash_of(file) != digest:
+            raise VerifyError(f"{file}: {mend}")
+
+
+def _export(folder: Path) -> tuple[str, dict[str, int | float]]:
+    mend = "was changed since it was exported; export it anew"
+    if not unbroken(folder / HASHES):
+        raise VerifyError(f"{folder / HASHES}: {mend}")
+    files: dict[str, str] = json.loads((folder / HASHES).read_bytes())["files"]
+    _compare(folder, files, mend)
+    return str(folder), {"files": len(files), "bytes": sum((folder / name).stat().st_size for name in files)}
 
 
 def _suffix(folder: Path) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import xxhash
 
@@ -51,3 +53,22 @@ def hash_of(path: Path) -> str:
         while chunk := file.read(1 << 22):
             digest.update(chunk)
     return digest.hexdigest()
+
+
+def sealed(content: Mapping[str, Any]) -> bytes:
+    """JSON for people and programs, with a `seal` that any changed byte of it breaks: xxh64 of it without the seal."""
+    bare = {name: value for name, value in content.items() if name != "seal"}
+    return _written({**bare, "seal": xxhash.xxh64_hexdigest(_written(bare))})
+
+
+def unbroken(path: Path) -> bool:
+    """Whether a file is, to the byte, what `sealed` made."""
+    try:
+        text = path.read_bytes()
+        return sealed(json.loads(text)) == text
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return False
+
+
+def _written(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, indent=1, ensure_ascii=False).encode() + b"\n"

@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import orjson
+import pyarrow.parquet as pq
 
-from pipeline.files import durable, hash_of, write_atomically
+from pipeline.files import durable, hash_of, sealed, write_atomically
 from pipeline.stage import Record, Stage, StageError, Work, standing
 from pipeline.tally import Tally
 from pipeline.units import Unit
+
+UNSIGNED = ("units", "running", "failed", "log")
+"""Folders of a stage whose files are no output: the units' own records, and notes of a launch."""
 
 
 def perform(work: Work, unit: Unit, folder: Path, suffix: str) -> None:
@@ -25,8 +28,10 @@ def perform(work: Work, unit: Unit, folder: Path, suffix: str) -> None:
         tally.check(f"unit {unit.number}")
         size, digest = (draft.stat().st_size, hash_of(draft)) if draft.exists() else (None, None)
     tally.write_samples(folder / "dropped" / f"{name}.parquet")
-    written = {**tally.counts(), "bytes_written": size, "xxh64": digest, "info": tally.info}
-    write_atomically(folder / "units" / f"{name}.json", orjson.dumps(written, option=orjson.OPT_SORT_KEYS))
+    beside = [path for path in sorted(folder.glob(f"*/{name}.*")) if path.parent.name not in UNSIGNED]
+    files = {path.relative_to(folder).as_posix(): hash_of(path) for path in beside}
+    written = {**tally.counts(), "bytes_written": size, "xxh64": digest, "files": files, "info": tally.info}
+    write_atomically(folder / "units" / f"{name}.json", sealed(written))
 
 
 def sign(stage: Stage, record: Record, folder: Path, began: float) -> Record:
@@ -40,12 +45,25 @@ def sign(stage: Stage, record: Record, folder: Path, began: float) -> Record:
     if bad > stage.max_bad * record.counts["documents_in"]:
         raise StageError(
             f"{stage.name}: {bad} of {record.counts['documents_in']} records are broken, more than max_bad "
-            f"{stage.max_bad:g} allows. See them with: bertmill look {folder} --dropped. "
+            f"{stage.max_bad:g} allows, first {_first_bad(folder)}. See them with: bertmill look {folder} --dropped. "
             f"Mend the input or raise max_bad."
         )
     if stage.finish:
         stage.finish(folder, [counts["info"] for counts in units])
+    span = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name[:5].isdigit()]
+    record.files = {path.name: hash_of(path) for path in span if path.name != "stage.json"}
     record.seconds = round(record.seconds + time.perf_counter() - began, 3)
     record.finished = True
     record.write(folder)
     return record
+
+
+def _first_bad(folder: Path) -> str:
+    """Where the first broken records of a stage are, and what is wrong with them: `a.jsonl#17 (bad_json)`."""
+    told: list[str] = []
+    for path in sorted((folder / "dropped").glob("*.parquet")):
+        rows = pq.read_table(path, columns=["origin", "reason"]).to_pylist()
+        told += [f"{row['origin']} ({row['reason']})" for row in rows if row["reason"].startswith("bad_")]
+        if len(told) >= 3:
+            break
+    return ", ".join(told[:3])

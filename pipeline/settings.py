@@ -15,11 +15,13 @@ class Files:
     """What all sources say: which files, and how much may be broken in them."""
 
     read: str | tuple[str, ...]
-    """Glob patterns (`**` is any depth), relative to where the command runs. Files are taken in sorted order."""
+    """Glob patterns (`**` is any depth), relative to where the command runs, or in a store that fsspec knows (s3://,
+    gs://, hf://datasets/). A folder that `datasets` saved is named by itself. Files are taken in sorted order."""
     max_bad: float = 0.01
     """Share of broken records (reasons that begin with `bad_`) above which the stage is not signed."""
     on_bad_file: Literal["fail", "skip"] = "fail"
-    """A file that cannot be read at all fails its unit, or is counted as `bad_file` and passed over."""
+    """A file that cannot be read, or not to its end, fails its unit; or is counted as `bad_file`, and what stands
+    before the damage is kept."""
 
     @property
     def patterns(self) -> tuple[str, ...]:
@@ -31,17 +33,23 @@ class Files:
             raise ValueError("read names no file; give a pattern such as data/web/**/*.warc.gz")
 
 
+Extract = Literal["bertmill", "trafilatura"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class WebSource(Files):
-    """Web captures: WARC (.warc) and extracted text (.wet), plain or .gz."""
+    """Web captures: WARC (.warc), ARC (.arc) and extracted text (.wet), plain, .gz, .zst or .lz4."""
 
     kind: Literal["web"]
+    extract: Extract = "bertmill"
+    """What takes the main text from a page. trafilatura (an extra) is for comparison: 20 to 40 times as slow."""
     filters: WebFilters = field(default_factory=WebFilters)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CodeSource(Files):
-    """Source code with the columns of The Stack v1 or v2 (.parquet) or StarCoder data (.jsonl, .gz, .zst)."""
+    """Source code: tables in the columns of The Stack v1 or v2 (.parquet) or StarCoder data (.jsonl, .gz, .zst), and
+    repositories, as archives (.tar, .tar.gz, .tgz, .tar.zst, .zip) or as folders of files."""
 
     kind: Literal["code"]
     filters: CodeFilters = field(default_factory=CodeFilters)
@@ -49,7 +57,8 @@ class CodeSource(Files):
 
 @dataclass(frozen=True, kw_only=True)
 class ScienceSource(Files):
-    """Papers: JATS (.xml, .tar.gz), LaTeX in arXiv's layout (.tar of .gz), peS2o (.json.gz)."""
+    """Papers: JATS and PubMed (.xml, .gz, JATS in .tar.gz), MEDLINE text (.txt, .nbib), LaTeX in arXiv's layout (.tar
+    of .gz), PDF, and tables in the columns of peS2o or S2ORC or with abstracts."""
 
     kind: Literal["science"]
     references: bool = False
@@ -58,12 +67,38 @@ class ScienceSource(Files):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Columns:
+    """Where a table keeps what a document has. A column of a document's own name is taken without being named.
+
+    `a.b` is the field b of the objects in a. A column that is named has to be there.
+    """
+
+    text: str | tuple[str, ...] = "text"
+    """Strings, or lists of strings (paragraphs, turns); of several columns a blank line stands between two."""
+    id: str | None = None
+    url: str | None = None
+    title: str | None = None
+    date: str | None = None
+    language: str | None = None
+    license: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.texts or not all(self.texts):
+            raise ValueError("text names no column; write text: content or text: [title, body]")
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        return (self.text,) if isinstance(self.text, str) else self.text
+
+
+@dataclass(frozen=True, kw_only=True)
 class TextSource(Files):
-    """Tables that hold finished text: .parquet, .jsonl (.gz, .zst)."""
+    """Tables that hold finished text: .parquet, .arrow, .feather, .jsonl or .json (.gz, .zst)."""
 
     kind: Literal["text"]
-    column: str = "text"
-    """The column that holds the text. `title`, `url`, `date`, `language` and `license` are taken along by name."""
+    columns: Columns = field(default_factory=Columns)
+    keep: tuple[str, ...] = ()
+    """Further columns, kept in the metadata under their names."""
     filters: TextFilters = field(default_factory=TextFilters)
 
 

@@ -8,6 +8,7 @@ unsigned when work begins, signed when every unit stands. Readers trust the sign
     <workspace>/<name>/units/00000.json    one unit's counts; its file stands only if this does
     <workspace>/<name>/dropped/00000.parquet   samples of what the unit dropped
     <workspace>/<name>/stage.json          the signature
+    <workspace>/<name>/log/                the executor's own, not signed
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import orjson
 
-from pipeline.files import write_atomically
+from pipeline.files import sealed, write_atomically
 from pipeline.units import Unit
 
 if TYPE_CHECKING:
@@ -80,6 +81,8 @@ class Record:
     seconds: float = 0.0
     """Wall time of all launches together."""
     versions: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    """xxh64 of each file that spans the units; a unit's own record has those of the unit."""
 
     @classmethod
     def read(cls, folder: Path) -> Record | None:
@@ -88,8 +91,10 @@ class Record:
         if not path.exists():
             return None
         try:
-            return cls(**orjson.loads(path.read_bytes()))
-        except (orjson.JSONDecodeError, TypeError) as fault:
+            content = dict(orjson.loads(path.read_bytes()))
+            content.pop("seal", None)  # the file's own; `verify` looks at it
+            return cls(**content)
+        except (ValueError, TypeError) as fault:
             raise StageError(f"{path}: is damaged ({fault}); start the stage over with --redo") from None
 
     @classmethod
@@ -103,7 +108,7 @@ class Record:
         return record
 
     def write(self, folder: Path) -> None:
-        write_atomically(folder / "stage.json", orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2) + b"\n")
+        write_atomically(folder / "stage.json", sealed(asdict(self)))
 
 
 def begin(stage: Stage, workspace: Path) -> Record:
@@ -124,6 +129,13 @@ def begin(stage: Stage, workspace: Path) -> Record:
             write_atomically(folder / "inputs.json", orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS))
         record = Record(name=stage.name, fingerprint=fingerprint, settings=plain(stage.settings), reads=earlier)
     return record
+
+
+def changed_since(stage: Stage, workspace: Path) -> list[str]:
+    """What of settings and input files is not as it was when the stage began; nothing for one that has not begun."""
+    folder, inputs = workspace / stage.name, stage.inputs()
+    record = Record.read(folder)
+    return _changes(record, stage, {}, _read_inputs(folder), inputs) if record else []
 
 
 def _read_inputs(folder: Path) -> dict[str, Any]:

@@ -117,8 +117,10 @@ def take_tokenizer(unit: Unit, out: Path, tally: Tally) -> None:
     shutil.copyfile(path, out)
 
 
-def check_tokenizer(path: Path) -> None:
-    """Raise TokenizerError unless the file is a tokenizer with the special tokens that training needs."""
+def check_tokenizer(path: Path) -> int:
+    """How many ids a tokenizer has. Raises TokenizerError unless it has the special tokens that training needs."""
+    if not path.is_file():
+        raise TokenizerError(f"{path}: there is no such file")
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as fault:  # the library raises bare Exception
@@ -126,6 +128,7 @@ def check_tokenizer(path: Path) -> None:
     missing = [name for name in SPECIAL if name != "[UNK]" and tokenizer.token_to_id(name) is None]
     if missing:
         raise TokenizerError(f"{path}: has no {', '.join(missing)}; add them as special tokens")
+    return int(max(tokenizer.get_vocab(with_added_tokens=True).values())) + 1
 
 
 def publish(folder: Path, _: Sequence[object]) -> None:

@@ -49,10 +49,8 @@ class Words:
     """The bytes that were read, also those outside of the documents."""
     offsets: npt.NDArray[np.int64]
     """(documents + 1) where each document begins in `data`."""
-    starts: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.signedinteger[Any]]
     """Where the token begins in `data`."""
-    lengths: npt.NDArray[np.int32]
-    """Bytes."""
     characters: npt.NDArray[np.int32]
     """Code points, as written (not lower-cased)."""
     hashes: npt.NDArray[np.uint64]
@@ -73,36 +71,38 @@ class Words:
 
     def text(self, token: int) -> str:
         """A token as it was written."""
-        a = self.starts[token]
-        return self.data[a : a + self.lengths[token]].tobytes().decode()
+        a, n = int(self.starts[token]), int(self.characters[token])
+        return self.data[a : a + 4 * n].tobytes().decode(errors="ignore")[:n]
 
 
 def scan_batch(column: pa.Array) -> Words:
     """The words of a string or large_string column, a slice of one too; a null has none."""
+    return scan(*text_of(column))
+
+
+def text_of(column: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """The bytes of a string or large_string column, no copy, and (documents + 1) where each text begins in them."""
     width = np.int64 if pa.types.is_large_string(column.type) else np.int32
     _, places, text = column.buffers()
     if not len(column):
-        return scan(np.empty(0, np.uint8), np.zeros(1, np.int64))
+        return np.empty(0, np.uint8), np.zeros(1, np.int64)
     offsets = np.frombuffer(places, width)[column.offset : column.offset + len(column) + 1].astype(np.int64)
-    return scan(np.frombuffer(text, np.uint8) if text else np.empty(0, np.uint8), offsets)
+    return np.frombuffer(text, np.uint8) if text else np.empty(0, np.uint8), offsets
 
 
 def scan(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> Words:
     """The words of the documents data[offsets[d] : offsets[d + 1]]; each is valid UTF-8."""
     size = int(offsets[-1] - offsets[0])
     bounds = np.zeros(len(offsets), np.int64)
+    width: type[np.signedinteger[Any]] = np.int32 if offsets[-1] < 1 << 31 else np.int64
     for room in (size // 3 + 64, size):  # a token takes 5 bytes in prose, 3 in Han; only odd texts have more
-        starts, lengths, characters = (
-            np.empty(room, np.int64),
-            np.empty(room, np.int32),
-            np.empty(room, np.int32),
-        )
+        starts, characters = np.empty(room, width), np.empty(room, np.int32)
         hashes, kinds = np.empty(room, np.uint64), np.empty(room, np.uint8)
-        if _scan(data, offsets, *_tables(), starts, lengths, characters, hashes, kinds, bounds):
+        if _scan(data, offsets, *_tables(), starts, characters, hashes, kinds, bounds):
             break
     n = bounds[-1]
     return Words(
-        data=data, offsets=offsets, starts=starts[:n], lengths=lengths[:n], characters=characters[:n],
+        data=data, offsets=offsets, starts=starts[:n], characters=characters[:n],
         hashes=hashes[:n], kinds=kinds[:n], bounds=bounds,
     )  # fmt: skip
 
@@ -135,7 +135,7 @@ def _which(test: Callable[[str], Any], text: list[str]) -> npt.NDArray[np.bool_]
 
 
 @njit(cache=True, inline="always")
-def _decode(data: Any, i: Any) -> tuple[Any, int]:
+def decode(data: Any, i: Any) -> tuple[Any, int]:
     """The code point of the character that begins at byte i, and its bytes."""
     b = np.uint32(data[i])
     if b < 0x80:
@@ -151,7 +151,7 @@ def _decode(data: Any, i: Any) -> tuple[Any, int]:
 @njit(cache=True)
 def _scan(
     data: Any, offsets: Any, flags: Any, lower: Any,
-    starts: Any, lengths: Any, characters: Any, hashes: Any, kinds: Any, bounds: Any,
+    starts: Any, characters: Any, hashes: Any, kinds: Any, bounds: Any,
 ) -> bool:  # fmt: skip
     """Fill the columns of the tokens and their bounds; False if there is no room for all of them."""
     n = 0
@@ -159,7 +159,7 @@ def _scan(
         i, end = offsets[document], offsets[document + 1]
         touches = False  # the token before is a word of a spaced script, and ends here
         while i < end:
-            code, size = _decode(data, i)
+            code, size = decode(data, i)
             kind = flags[code]
             if not kind & (_WORD | _SYMBOL):
                 i, touches = i + size, False
@@ -176,7 +176,7 @@ def _scan(
                 if i >= end:
                     kind = _SPACE
                     break
-                code, size = _decode(data, i)
+                code, size = decode(data, i)
                 kind = flags[code]
                 if found & _SYMBOL:
                     if code != first:
@@ -188,7 +188,7 @@ def _scan(
             touches = found & (_WORD | _ALONE) == _WORD
             h = (h ^ (h >> np.uint64(33))) * _MIX1
             h = (h ^ (h >> np.uint64(33))) * _MIX2
-            starts[n], lengths[n], characters[n] = start, i - start, count
+            starts[n], characters[n] = start, count
             hashes[n], kinds[n] = h ^ (h >> np.uint64(33)), found & ~_MARK
             n += 1
         bounds[document + 1] = n

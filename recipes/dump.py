@@ -3,35 +3,56 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import xxhash
 import yaml
 
+from pipeline.filters.lists import LISTS
+from pipeline.units import URL
 from recipes.recipe import Recipe
 
 
 def dump(recipe: Recipe, *, absolute: bool = True) -> str:
     """The resolved recipe. With absolute patterns and paths it can be loaded from anywhere; without, be published."""
     whole = asdict(recipe)
+    if recipe.tokenizer.from_ is not None:
+        whole["tokenizer"] = {"from_": recipe.tokenizer.from_}
     if not absolute:
         return _yaml(whole)
     for source in whole["sources"].values():
-        patterns = source["read"]
-        source["read"] = _absolute(patterns) if isinstance(patterns, str) else [_absolute(one) for one in patterns]
-    if whole["tokenizer"]["from_"] is not None:
-        whole["tokenizer"]["from_"] = _absolute(whole["tokenizer"]["from_"])
+        source["read"] = _absolute(source["read"])
+        lists = source["filters"].get("urls") or {}
+        lists |= {name: _absolute(lists[name]) for name in LISTS if name in lists}
+    if recipe.tokenizer.from_ is not None:
+        whole["tokenizer"]["from_"] = _absolute(recipe.tokenizer.from_)
     return _yaml(whole)
+
+
+def signed(recipe: Recipe) -> bytes:
+    """The resolved recipe as a work folder keeps it: its last line says the hash of what stands before."""
+    text = dump(recipe).encode()
+    return text + f"# xxh64 {xxhash.xxh64_hexdigest(text)}\n".encode()
+
+
+def stands(path: Path) -> bool:
+    """Whether a work folder's recipe is, to the byte, what was written."""
+    text = path.read_bytes()
+    body, _, _ = text.rpartition(b"# xxh64 ")
+    return body + f"# xxh64 {xxhash.xxh64_hexdigest(body)}\n".encode() == text
 
 
 def _yaml(whole: Mapping[str, Any]) -> str:
     return yaml.safe_dump(_plain(whole), sort_keys=False, allow_unicode=True, width=120)
 
 
-def _absolute(pattern: str) -> str:
-    return str(Path(pattern).absolute())
+def _absolute(patterns: str | Sequence[str]) -> Any:
+    if not isinstance(patterns, str):
+        return [_absolute(one) for one in patterns]
+    return patterns if URL in patterns else str(Path(patterns).absolute())
 
 
 def _plain(value: Any) -> Any:

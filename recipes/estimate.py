@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 
 from pipeline.settings import Source
 from pipeline.stage import Record
-from pipeline.units import find
+from pipeline.units import find_source
 from recipes.plan import pack_name
 from recipes.recipe import Recipe
 from train.schedule import Schedule
@@ -20,6 +22,9 @@ the filters drop, on compression and on the language."""
 
 MARGIN = 4.0
 """Before anything is packed, a source is refused only if even this many times the estimated tokens are too few."""
+
+FULL = 0.99
+"""Share of the tokens asked for under which a phase is told to fall short; rows are 99.9 % full as a rule."""
 
 MODEL_FLOPS = 253e12
 """Model FLOP/s of ModernBERT-base's own run on one H100 (1.719T tokens in 194 hours on 8 of them)."""
@@ -58,7 +63,7 @@ def supplies(recipe: Recipe, workspace: Path) -> dict[str, Supply]:
 
 
 def _supply(recipe: Recipe, workspace: Path, name: str, source: Source) -> Supply:
-    pieces = find(source.patterns)
+    pieces = find_source(name, source)
     raw = sum(piece.size for piece in pieces)
     asked = {phase.name: round(phase.tokens * phase.mix.get(name, 0.0)) for phase in recipe.train.phases}
     packed = [Record.read(workspace / pack_name(name, context)) for context in recipe.contexts]
@@ -81,24 +86,74 @@ def check(recipe: Recipe, found: Mapping[str, Supply]) -> None:
         raise PlanError("\n".join(over))
 
 
+def vocabulary(recipe: Recipe) -> int:
+    """Ids of the tokenizer: those asked for, or those of the file that `from` names. Raises PlanError for that file."""
+    if recipe.tokenizer.from_ is None:
+        return recipe.tokenizer.vocab
+    from pipeline.tokenizer import TokenizerError, check_tokenizer
+
+    try:
+        return check_tokenizer(Path(recipe.tokenizer.from_))
+    except TokenizerError as fault:
+        raise PlanError(f"tokenizer.from: {fault}") from None
+
+
+def shared_files(recipe: Recipe) -> list[str]:
+    """A line for each two sources that read the same files: whose documents will be copies of each other."""
+    paths = {name: {os.path.realpath(p.path): p.name for p in find_source(name, source)}
+             for name, source in sorted(recipe.sources.items())}  # fmt: skip
+    return [
+        f"sources {one} and {other} read the same {len(same)} files, first {paths[one][min(same)]}; every document of "
+        "theirs occurs twice. Mend one of the patterns"
+        for one, other in combinations(paths, 2)
+        if (same := paths[one].keys() & paths[other].keys())
+    ]
+
+
+def delivered(recipe: Recipe, workspace: Path) -> dict[str, float]:
+    """Tokens that each phase will read, about: the clock counts whole rows, however full. Packed phases alone."""
+    tokens: dict[str, float] = {}
+    for phase in recipe.train.phases:
+        shares = {name: share for name, share in phase.mix.items() if share > 0}
+        packed = [Record.read(workspace / pack_name(name, phase.context)) for name in shares]
+        counts = [record.counts for record in packed if record and record.finished and record.counts.get("rows")]
+        if len(counts) == len(shares):
+            means = (share * one["tokens"] / one["rows"] for share, one in zip(shares.values(), counts, strict=True))
+            tokens[phase.name] = phase.rows * sum(means)
+    return tokens
+
+
+def underfull(recipe: Recipe, workspace: Path) -> list[str]:
+    """A line for each phase that will read notably fewer tokens than it asks for."""
+    real = delivered(recipe, workspace)
+    return [
+        f"phase {phase.name} will read {short(real[phase.name])} of the {short(phase.tokens)} tokens asked for: its "
+        f"rows of {phase.context} are {real[phase.name] / (phase.rows * phase.context):.1%} full, and the clock counts "
+        "whole rows. A shorter context or a larger packing.unit fills them"
+        for phase in recipe.train.phases
+        if phase.name in real and real[phase.name] < FULL * phase.tokens
+    ]
+
+
 def disk(recipe: Recipe, found: Mapping[str, Supply]) -> int:
     """Bytes the work folder will take, about: documents three times in zstd Parquet, rows, and checkpoints."""
     documents = sum(3 * supply.tokens * 4 // 3 for supply in found.values())  # 4 bytes a token, zstd 3 to 1
-    wide = 2 if recipe.tokenizer.vocab <= 65_535 else 4
+    vocab = vocabulary(recipe)
+    wide = 2 if vocab <= 65_535 else 4
     rows = sum(
         int(supply.tokens * wide * 1.02) * len([1 for context in recipe.contexts if name in recipe.mixed(context)])
         for name, supply in found.items()
     )
     saves = sum(1 + phase.tokens // recipe.train.save_every for phase in recipe.train.phases)
-    return documents + rows + saves * 12 * recipe.model.parameters(recipe.tokenizer.vocab)
+    return documents + rows + saves * 12 * recipe.model.parameters(vocab)
 
 
 def flops(recipe: Recipe) -> int:
     """Floating-point operations of the whole training, each row counted as one document."""
-    total = 0
+    total, vocab = 0, vocabulary(recipe)
     for phase in recipe.train.phases:
         masked = round(phase.mask * phase.context)
-        total += phase.rows * recipe.model.training_flops([phase.context], masked, recipe.tokenizer.vocab)
+        total += phase.rows * recipe.model.training_flops([phase.context], masked, vocab)
     return total
 
 

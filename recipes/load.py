@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import keyword
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from decimal import Decimal
 from importlib.resources import files
@@ -31,13 +31,29 @@ def shipped() -> dict[str, Path]:
 def load(path: Path) -> Recipe:
     """Read and check a recipe. Raises RecipeError with a line `file:line: place: what is wrong; mend` a fault."""
     reader = _Reader(path)
-    plain = reader.read()
-    if isinstance(plain.get("model"), str):
-        plain["model"] = reader.shape(plain["model"])
     try:
-        return TypeAdapter(Recipe).validate_python(plain)
+        plain = reader.read()
+        if isinstance(plain.get("model"), str):
+            plain["model"] = reader.shape(plain["model"])
+        recipe = TypeAdapter(Recipe).validate_python(plain)
+    except RecursionError:
+        raise RecipeError(f"{path}:1: is nested too deeply for a recipe") from None
     except ValidationError as faults:
         raise RecipeError("\n".join(reader.told(faults))) from None
+    if told := reader.untold(plain, recipe):
+        raise RecipeError("\n".join(told))
+    return recipe
+
+
+def value_of(text: str) -> Any:
+    """What a recipe would read behind a key: 40 -> 40, 8e-4 -> 0.0008, [en, de] -> a list. Raises RecipeError."""
+    try:
+        node = yaml.compose(text)
+        if node is not None:
+            return _Reader(Path("value"))._plain(node, ())
+    except (yaml.YAMLError, RecursionError):
+        pass
+    raise RecipeError(f"'{text[:60]}' is no value that a recipe could have")
 
 
 UNITS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
@@ -117,8 +133,17 @@ class _Reader:
                 if place in alternatives:
                     continue
                 alternatives.add(place)
-            lines.append(self._line(place, *_said(fault)))
+            lines.append(self._line(place, *said(fault)))
         return sorted(set(lines), key=lambda line: (int(line[len(str(self.path)) + 1 :].split(":")[0]), line))
+
+    def untold(self, plain: Mapping[str, Any], recipe: Recipe) -> list[str]:
+        """What pydantic takes and should not: true for 1, and a vocabulary that a given tokenizer overrules."""
+        told = [self._line(place, "is a number, not true or false") for place in _numbers_told_as_bool(plain, recipe)]
+        given = plain.get("tokenizer") or {}
+        if given.get("from_") is not None and (over := [name for name in ("vocab", "sample") if name in given]):
+            said = f"has no effect beside 'from', whose file says it; take {over[0]} out"
+            told.append(self._line(("tokenizer", over[0]), said))
+        return told
 
     def _place(self, loc: Place) -> Place:
         """The part of pydantic's place that is in the file: the rest are tags of its own, or the missing key."""
@@ -151,11 +176,17 @@ def _scalar(node: yaml.Node) -> Any:
     return yaml.SafeLoader("").construct_object(node)
 
 
-def _said(fault: Any) -> tuple[str, bool]:
+def said(fault: Any) -> tuple[str, bool]:
     """pydantic's fault -> (our words, whether a close name may be offered)."""
     context = fault.get("ctx", {})
     given = f", not {fault['input']!r}" if isinstance(fault.get("input"), str | int | float) else ""
     match fault["type"]:
+        case "missing" if isinstance(fault["loc"][-1], int):
+            return "is too short a list; docs/recipe.md tells how many it holds, such as betas: [0.9, 0.98]", False
+        case "too_long":
+            return f"is a list of {context['max_length']}, not {context['actual_length']}", False
+        case "finite_number":
+            return "is a finite number such as 4608 or 1.7T", False
         case "missing" | "missing_argument" | "missing_keyword_only_argument":
             return f"'{str(fault['loc'][-1]).removesuffix('_')}' is missing", False
         case "unexpected_keyword_argument" | "extra_forbidden":
@@ -176,10 +207,23 @@ def _said(fault: Any) -> tuple[str, bool]:
             return f"is true or false{given}", False
         case "float_parsing" | "float_type":
             return f"is a number such as 0.8 or 8e-4{given}", False
-        case "dataclass_type" | "dict_type" | "mapping_type":
+        case "dataclass_type" | "dict_type" | "mapping_type" | "model_attributes_type":
             return f"holds settings of its own ('{{key: value}}'){given}", False
         case _:
             return str(fault["msg"]).removeprefix("Value error, "), False
+
+
+def _numbers_told_as_bool(plain: Any, checked: Any, place: Place = ()) -> Iterator[Place]:
+    """The places of true and false in a file where the recipe made of it has a number."""
+    if isinstance(plain, bool) and not isinstance(checked, bool):
+        yield place
+    elif isinstance(plain, Mapping):
+        for name, value in plain.items():
+            inner = checked.get(name) if isinstance(checked, Mapping) else getattr(checked, name, None)
+            yield from _numbers_told_as_bool(value, inner, (*place, name))
+    elif isinstance(plain, list) and isinstance(checked, tuple):
+        for at, (value, inner) in enumerate(zip(plain, checked, strict=False)):
+            yield from _numbers_told_as_bool(value, inner, (*place, at))
 
 
 def _schema() -> dict[str, Any]:

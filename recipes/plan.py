@@ -18,9 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.filters.code.settings import CodeFilters
+from pipeline.filters.lists import named, stamps_of
+from pipeline.filters.settings import WebFilters
 from pipeline.settings import Source
 from pipeline.stage import Record, Stage
-from pipeline.units import Piece, Unit, find, group, stamps
+from pipeline.units import InputError, Piece, Unit, find, find_source, group, stamps
 from recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -73,15 +76,21 @@ def _ingest(name: str, source: Source, unit: int) -> Stage:
     return Stage(
         name=f"ingest/{name}",
         work=work,
-        units=lambda _: group(find(source.patterns), unit),
+        units=lambda _: group(find_source(name, source), unit),
         settings={**how, "unit": unit},
-        inputs=lambda: stamps(find(source.patterns)),
+        inputs=lambda: stamps(find_source(name, source)),
         max_bad=source.max_bad,
     )
 
 
 def _filter(name: str, source: Source, ingested: Stage) -> Stage:
     """The published rules for this kind of text; each dropped document under the rule's name."""
+    urls = source.filters.urls if isinstance(source.filters, WebFilters) else None
+    quality = None if isinstance(source.filters, CodeFilters) else source.filters.quality
+    model = quality.model if quality else None
+    settings = asdict(source.filters) | ({"urls": named(urls)} if urls else {})
+    if quality and model:
+        settings["quality"] = asdict(quality) | {"model": Path(model).name}
 
     def work(_: Path) -> Work:
         from pipeline.filters.stage import filter_documents
@@ -93,8 +102,19 @@ def _filter(name: str, source: Source, ingested: Stage) -> Stage:
         work=work,
         units=_same_units(ingested),
         reads=(ingested,),
-        settings=asdict(source.filters),
+        settings=settings,
+        inputs=lambda: (stamps_of(urls, name) if urls else {}) | (_model_stamp(model, name) if model else {}),
     )
+
+
+def _model_stamp(model: str, source: str) -> dict[str, list[int]]:
+    """Size and mtime of a source's quality model: another model is another stage. Raises InputError without it."""
+    try:
+        found = Path(model).stat()
+    except OSError as fault:
+        where = f"sources.{source}.filters.quality.model"
+        raise InputError(f"{where}: {model}: {fault.strerror}; the path is relative to {Path.cwd()}") from None
+    return {"quality.model": [found.st_size, found.st_mtime_ns]}
 
 
 def _signatures(name: str, recipe: Recipe, filtered: Stage) -> Stage:

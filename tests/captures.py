@@ -1,4 +1,4 @@
-"""Captures made by hand: WARC records, HTTP responses and pages for the tests of web ingest."""
+"""Captures made by hand: WARC and ARC records, HTTP responses and pages for the tests of web ingest."""
 
 from __future__ import annotations
 
@@ -29,3 +29,14 @@ def record(block: bytes, kind: str = "response", length: int | None = None, **fi
 def gzipped(*records: bytes) -> bytes:
     """Each record a gzip member of its own, as the standard recommends."""
     return b"".join(gzip.compress(one, mtime=0) for one in records)
+
+
+def arc(block: bytes, url: str = "http://a.example/", mime: str = "text/html") -> bytes:
+    """An ARC record, version 1."""
+    return f"{url} 192.0.2.1 20080430204825 {mime} {len(block)}\n".encode() + block + b"\n"
+
+
+def arc_file() -> bytes:
+    """The record that an ARC file begins with."""
+    names = b"1 0 Somebody\nURL IP-address Archive-date Content-type Archive-length\n"
+    return arc(names, "filedesc://a.arc", "text/plain")

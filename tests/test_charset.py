@@ -39,6 +39,17 @@ def test_a_page_that_calls_itself_utf_8_and_is_not_is_read_as_what_it_is(text: s
     assert decode(text.encode(label), "utf-8")[0] == text
 
 
+@pytest.mark.parametrize(("text", "label"), [(FRENCH[:60], "windows-1252"), (RUSSIAN[:60], "koi8-r")])
+def test_a_few_letters_in_much_markup_show_that_a_page_is_not_utf_8(text: str, label: str) -> None:
+    page = "<p class='some'>plain words</p>" * 2000 + text * 3
+    assert decode(page.encode(label), "utf-8")[0] == page
+
+
+def test_a_utf_8_page_with_some_broken_letters_is_still_utf_8() -> None:
+    page = RUSSIAN.encode() + b"\xff\xe9 " * 40 + RUSSIAN.encode()
+    assert decode(page, "utf-8") == (page.decode("utf-8", "replace"), "utf-8")
+
+
 @pytest.mark.parametrize("label", ["latin-1", "ISO-8859-1", "latin1", "us-ascii", " 'windows-1252' "])
 def test_latin_1_means_windows_1252(label: str) -> None:
     assert decode(FRENCH.encode("cp1252"), label) == (FRENCH, "cp1252")

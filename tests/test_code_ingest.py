@@ -13,8 +13,8 @@ import pytest
 import zstandard
 
 from pipeline.documents import Document, Dropped
-from pipeline.ingest.code import read_code
-from pipeline.ingest.notebooks import BadNotebookError, notebook_text
+from pipeline.ingest.code.notebooks import BadNotebookError, notebook_text
+from pipeline.ingest.code.rows import is_table, read_code
 from pipeline.ingest.reading import UnreadableFile
 from pipeline.units import Piece
 
@@ -144,3 +144,20 @@ def test_notebooks_are_told_by_their_path_and_without_one_by_their_language(tmp_
     assert [what.text if isinstance(what, Document) else what.reason for what in found] == [
         TEXT, TEXT, "import os", '{"a": 1}', "bad_notebook", "empty_text",
     ]  # fmt: skip
+
+
+def test_a_language_that_a_table_does_not_tell_is_found(tmp_path: Path) -> None:
+    found = starcoder(tmp_path, {"content": "x", "path": "a/b.rs"}, {"content": "#!/bin/sh\n"}, {"content": "y"})
+    assert [what.language for what in found if isinstance(what, Document)] == ["rust", "shell", None]
+
+
+def test_json_files_of_a_repository_are_told_from_tables_of_code(tmp_path: Path) -> None:
+    files = {
+        "a.json": '{\n  "name": "x"\n}',
+        "b.jsonl": '{"text": "x"}\n',
+        "c.jsonl": 'broken\n{"content": "x"}\n',
+        "d.jsonl.gz": "no gzip",
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_text(content)
+    assert [is_table(tmp_path / name) for name in files] == [False, False, True, False]

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from pipeline.documents import SCHEMA, Document, DocumentWriter, record
+from pipeline.filters import measures
 from pipeline.filters.code.settings import CodeFilters
+from pipeline.filters.kinds import rules
+from pipeline.filters.rules import first_failed
 from pipeline.filters.settings import (
     C4,
     Filters,
+    FineWeb,
     Gopher,
     Repetition,
     ScienceFilters,
@@ -37,6 +44,7 @@ MENU = "home\ncookie policy of this site\n"
 
 def run(tmp_path: Path, filters: Filters, *documents: Document) -> tuple[list[dict[str, Any]], Tally]:
     """The rows that pass; the documents lie in two files of several row groups."""
+    tmp_path.mkdir(exist_ok=True)
     pieces = []
     for number, part in enumerate((documents[::2], documents[1::2])):
         path = tmp_path / f"{number}.parquet"
@@ -94,9 +102,10 @@ def test_families_of_rules_can_be_switched_off(tmp_path: Path) -> None:
 
 
 def test_a_page_of_which_no_line_is_left_is_empty(tmp_path: Path) -> None:
-    off = {"gopher": None, "repetition": None, "fineweb": None}
-    rules = WebFilters(languages=(), language_score=0, c4=C4(min_sentences=0), **off)
-    rows, tally = run(tmp_path, rules, document("too short\n", "a"), document("just long enough\n", "b"))
+    lines = WebFilters(
+        languages=(), language_score=0, c4=C4(min_sentences=0), gopher=None, repetition=None, fineweb=None
+    )
+    rows, tally = run(tmp_path, lines, document("too short\n", "a"), document("just long enough\n", "b"))
     assert [row["text"] for row in rows] == ["just long enough"]
     assert tally.dropped == {"empty": 1}
 
@@ -190,10 +199,94 @@ def test_odd_texts_are_kept_or_dropped_for_a_reason(tmp_path: Path, filters: Fil
     assert isinstance(filters, WebFilters) or {row["text"] for row in rows} <= set(ODD)
 
 
+ALL_KINDS: list[Filters] = [
+    WebFilters(),
+    WebFilters(languages=(), gopher=None, c4=C4(min_sentences=2), fineweb=FineWeb(min_punctuated_lines=0.5)),
+    WebFilters(languages=(), language_score={"de": 0.999, "default": 0.2}, repetition=None, c4=None),
+    CodeFilters(licenses="any"),
+    ScienceFilters(min_words=10, min_paragraphs=1),
+    TextFilters(min_words=40),
+]
+
+
+@pytest.mark.parametrize("filters", ALL_KINDS)
+def test_what_is_measured_is_kept_and_gives_the_stages_own_counts_again(tmp_path: Path, filters: Filters) -> None:
+    texts = [ENGLISH, GERMAN, MENU, MENU + ENGLISH, ENGLISH * 3, *ODD]
+    documents = [document(text, str(n), language=None) for n, text in enumerate(texts)]
+    rows, tally = run(tmp_path, filters, *documents)
+    reasons, columns = measures.read(tmp_path, 0)
+    asked = rules(filters)
+    failed = first_failed(columns, asked, len(reasons))
+    assert [asked[number].reason if number >= 0 else None for number in failed] == reasons
+    assert Counter(filter(None, reasons)) == tally.dropped
+    assert {rule.column for rule in asked} <= set(columns)
+
+    order = [*texts[::2], *texts[1::2]]
+    table = pq.read_table(tmp_path / "measures" / "00000.parquet").to_pydict()
+    assert table["bytes"] == [len(text.replace("\0", "\ufffd").encode()) for text in order]
+    kept = [id for id, reason in zip(table["id"], reasons, strict=True) if reason is None]
+    assert kept == [row["id"] for row in rows]
+
+
+def test_other_thresholds_drop_what_a_run_with_them_drops(tmp_path: Path) -> None:
+    texts = [ENGLISH, MENU + ENGLISH, ENGLISH * 3, *(f"{ENGLISH}{n} " + "7 " * n for n in range(20))]
+    documents = [document(text, str(n)) for n, text in enumerate(texts)]
+    other = WebFilters(gopher=Gopher(min_words=79, min_alphabetic=0.85), fineweb=FineWeb(max_newlines=0.05))
+    run(tmp_path / "first", WebFilters(), *documents)
+    run(tmp_path / "second", other, *documents)
+    _, columns = measures.read(tmp_path / "first", 0)
+    asked = rules(other)
+    reasons, _ = measures.read(tmp_path / "second", 0)
+    failed = first_failed(columns, asked, len(texts))
+    assert [asked[number].reason if number >= 0 else None for number in failed] == reasons
+    assert len({*reasons}) > 3
+
+
+def test_a_value_that_is_just_the_threshold_passes_in_single_precision() -> None:
+    columns = measures.stored({"gopher.bullet_lines": np.array([0.9, 9 / 10 + 1e-6, np.nan])})
+    asked = [rule for rule in rules(WebFilters()) if rule.column == "gopher.bullet_lines"]
+    assert first_failed(columns, asked, 3).tolist() == [-1, 0, -1]
+
+
+def test_the_measures_of_a_unit_of_no_documents_have_their_columns(tmp_path: Path) -> None:
+    for filters in ALL_KINDS:
+        run(tmp_path, filters)
+        reasons, columns = measures.read(tmp_path, 0)
+        assert reasons == []
+        assert {rule.column for rule in rules(filters)} <= set(columns)
+
+
+def test_a_unit_that_fails_leaves_the_measures_of_an_earlier_run_as_they_were_or_none(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.parquet"
+    with DocumentWriter(broken) as writer:
+        writer.write_row(record(document(ENGLISH), "s", "web", "x"))
+    broken.write_bytes(broken.read_bytes()[:-200])
+    piece = Piece(path=str(broken), name="x", size=1)
+    with pytest.raises(Exception, match=r"[Pp]arquet"):
+        filter_documents(Unit(0, (piece,)), tmp_path / "out.parquet", Tally(), filters=TextFilters())
+    assert not list((tmp_path / "measures").iterdir())
+
+
+HOSTILE = [
+    "x" * 3_000_000, "a b " * 500_000, "line\n" * 500_000, "\n" * 2_000_000, ".,!? " * 400_000, "word " * 1_000_000,
+    "我" * 1_000_000, "[1" * 1_000_000, "a\u2028\x0b\x0c" * 300_000, "\ufffd" * 500_000, "@/." * 500_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("filters", [WebFilters(languages=(), language_score=0), TextFilters()])
+def test_one_hostile_document_is_measured_in_bounded_time(tmp_path: Path, filters: Filters) -> None:
+    good = document(ENGLISH, "good")
+    run(tmp_path, filters, good)  # compiled and loaded
+    began = time.process_time()
+    rows, _ = run(tmp_path, filters, *(document(text, str(n)) for n, text in enumerate(HOSTILE)), good)
+    assert time.process_time() - began < 5
+    assert "good" in {row["origin"].partition("#")[2] for row in rows}
+
+
 @pytest.mark.parametrize(
     ("kind", "settings", "told"),
     [
-        (WebFilters, {"languages": ["english"]}, "'english' is no language code"),
+        (WebFilters, {"languages": ["english"]}, "'english' is no language"),
         (WebFilters, {"language_score": 65}, "language_score is a share between 0 and 1, not 65"),
         (WebFilters, {"gopher": {"min_words": 100, "max_words": 50}}, "max_words 50 is less than min_words 100"),
         (WebFilters, {"gopher": {"min_alphabetic": 80}}, "min_alphabetic is a share"),
@@ -204,7 +297,7 @@ def test_odd_texts_are_kept_or_dropped_for_a_reason(tmp_path: Path, filters: Fil
         (CodeFilters, {"licenses": []}, "licenses is empty"),
         (CodeFilters, {"starcoder": {"min_alphanumeric": 25}}, "min_alphanumeric is a share"),
         (ScienceFilters, {"min_paragraphs": -1}, "min_paragraphs is a number of at least 0"),
-        (TextFilters, {"languages": ["EN"]}, "'EN' is no language code"),
+        (TextFilters, {"languages": ["EN"]}, "'EN' is no language"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(kind: type, settings: dict[str, Any], told: str) -> None:

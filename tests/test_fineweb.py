@@ -5,15 +5,28 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.filters.fineweb import listlike, terminal_punctuation
+from pipeline.filters import fineweb
+from pipeline.filters.fineweb import terminal_punctuation
+from pipeline.filters.measures import stored
+from pipeline.filters.rules import first_failed
 from pipeline.filters.settings import FineWeb
-from pipeline.filters.verdict import Failed
 
 LONG = "This line is comfortably longer than thirty characters and ends well."
 
 
-def judge(text: str, tokens: int | None = None) -> Failed | None:
-    return listlike(text, len(text.split()) if tokens is None else tokens, FineWeb())
+def judge(text: str, tokens: int | None = None, settings: FineWeb | None = None) -> tuple[str, float, object] | None:
+    data = np.frombuffer(text.encode(), np.uint8)
+    settings = settings or FineWeb(max_duplicate_line_characters=0.1)
+    count = np.array([len(text.split()) if tokens is None else tokens])
+    columns, rules = stored(fineweb.measure(data, np.array([0, len(data)]), count, settings)), fineweb.rules(settings)
+    number = first_failed(columns, rules, 1)[0]
+    return (
+        None if number < 0 else (rules[number].reason, float(columns[rules[number].column][0]), rules[number].threshold)
+    )
+
+
+def single(value: float) -> float:
+    return float(np.float32(value))
 
 
 def test_prose_passes() -> None:
@@ -21,14 +34,18 @@ def test_prose_passes() -> None:
 
 
 def test_each_rule_has_its_reason_and_measure() -> None:
-    assert judge("") == judge(" \n \n") == ("fineweb_no_lines", None, None)
+    assert judge("") == judge(" \n \n") == ("fineweb_no_lines", 0, 1)
     menu = "\n".join(f"{LONG[:-1]} {n}" for n in range(10))
     assert judge(menu) == ("fineweb_unpunctuated_lines", 0.0, 0.12)
     short = "\n".join([*(f"Short line {n}." for n in range(7)), LONG, LONG + "!", LONG + "?"])
-    assert judge(short) == ("fineweb_short_lines", 0.7, 0.67)
+    assert judge(short) == ("fineweb_short_lines", single(0.7), 0.67)
     again = "\n".join([LONG, LONG, LONG + " More of it."])
-    assert judge(again) == ("fineweb_duplicate_lines", len(LONG) / (3 * len(LONG) + 12), 0.1)
-    assert judge("\n".join([LONG, LONG + "!", LONG + "?"]), tokens=5) == ("fineweb_newlines", 2 / 5, 0.3)
+    assert judge(again) == (
+        "fineweb_duplicate_lines", single(len(LONG) / (3 * len(LONG) + 12)), 0.1,
+    )  # fmt: skip
+    assert judge("\n".join([LONG, LONG + "!", LONG + "?"]), tokens=5) == (
+        "fineweb_newlines", single(2 / 5), 0.3,
+    )  # fmt: skip
 
 
 def test_a_line_of_just_thirty_characters_is_short() -> None:
@@ -86,6 +103,6 @@ def test_measures_equal_those_of_datatroves_filter() -> None:
         except ImportError:  # its last rule wants a word splitter that is not installed; all before it passed
             verdict = True
         ours = judge(text, tokens=10**9)
-        assert (ours and ours.reason) == (None if verdict is True else names[verdict[1]])
-        outcomes.add(ours and ours.reason)
+        assert (ours and ours[0]) == (None if verdict is True else names[verdict[1]])
+        outcomes.add(ours and ours[0])
     assert outcomes == {None, *names.values()}

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
+import tarfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lz4.frame
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 from pipeline.documents import SCHEMA
 from pipeline.ingest.reading import UnreadableFile
@@ -51,7 +56,7 @@ def test_a_unit_of_several_files_is_one_file_and_its_counts_add_up(tmp_path: Pat
     pages = tmp_path / "a.warc.gz"
     pages.write_bytes(gzipped(record(b"x", "request"), record(response()), record(response(status="500 X"))))
     more = tmp_path / "b.warc"
-    more.write_bytes(record(response()) + record(response()) + b"junk")
+    more.write_bytes(record(response()) + b"junk" + record(response()))
     rows, tally = run(tmp_path, WEB, pages, more)
     assert [row["origin"].partition("#")[0] for row in rows] == ["a.warc.gz", "b.warc", "b.warc"]
     assert dict(tally.dropped) == {"not_a_page": 1, "http_status": 1, "bad_record": 1}
@@ -74,7 +79,8 @@ def test_the_result_is_the_same_each_time_and_wherever_the_files_lie(tmp_path: P
 
 
 def test_a_unit_without_documents_is_a_file_without_rows(tmp_path: Path) -> None:
-    empty = jsonl(tmp_path, "a.jsonl")
+    empty = tmp_path / "a.jsonl"
+    empty.write_bytes(b"\n")
     assert run(tmp_path, TEXT, empty)[0] == []
     bad = jsonl(tmp_path, "b.jsonl", ["no", "row"], {"text": ""})
     rows, tally = run(tmp_path, TEXT, bad)
@@ -100,7 +106,7 @@ def test_surrogates_and_nulls_do_not_stop_a_unit(tmp_path: Path) -> None:
     assert json.loads(row["metadata"]) == {"id": plain}
 
 
-@pytest.mark.parametrize("kind", READERS)
+@pytest.mark.parametrize("kind", [kind for kind, readers in READERS.items() if ("",) not in readers])
 def test_a_file_of_an_unknown_kind_fails_its_unit_and_says_what_is_read(tmp_path: Path, kind: str) -> None:
     (tmp_path / "a.docx").write_bytes(b"x")
     with pytest.raises(UnreadableFile, match=rf"a\.docx: a source of kind {kind} reads \.\w+.*; narrow its pattern"):
@@ -117,6 +123,60 @@ def test_a_file_that_cannot_be_read_fails_its_unit_or_is_skipped_and_counted(tmp
     rows, tally = run(tmp_path, skipping, good[0], broken, good[1])
     assert [row["origin"] for row in rows] == ["a.jsonl#1", "c.jsonl#1"]
     assert dict(tally.dropped) == {"bad_file": 1}
+
+
+@pytest.mark.parametrize("ending", [".gz", ".zst", ".lz4"])
+def test_a_file_that_is_cut_off_fails_its_unit_or_keeps_what_stands_before_and_is_counted(
+    tmp_path: Path, ending: str
+) -> None:
+    packs = {".gz": gzip.compress, ".zst": zstandard.compress, ".lz4": lz4.frame.compress}
+    content = b"".join(packs[ending](record(response())) for _ in range(300))
+    cut = tmp_path / f"a.warc{ending}"
+    cut.write_bytes(content[:-30])
+    with pytest.raises(
+        UnreadableFile, match=r"a\.warc\S+: breaks off at byte \S+ \(.* and the rest is missing; fetch it"
+    ):
+        run(tmp_path, WEB, cut)
+    rows, tally = run(tmp_path, WebSource(kind="web", read="x", on_bad_file="skip"), cut)
+    assert len(rows) == 299
+    assert dict(tally.dropped) == {"bad_file": 1}
+    assert raw_record(WEB, cut, rows[7]["origin"].partition("#")[2]) == record(response())[:-4]
+
+
+def test_lines_and_archives_that_are_cut_off_are_told_too(tmp_path: Path) -> None:
+    lines = b"".join(b'{"text": "%d %d"}\n' % (n, n**4) for n in range(20_000))
+    whole = io.BytesIO()
+    with tarfile.open(fileobj=whole, mode="w") as archive:
+        for number in range(4):
+            member = tarfile.TarInfo(f"{number}.txt")
+            member.size = 600
+            archive.addfile(member, io.BytesIO(b"x" * 600))
+    tar = whole.getvalue()
+    for name, kind, content in (
+        ("a.jsonl.gz", "text", gzip.compress(lines)[:-100]),
+        ("a.jsonl.zst", "text", zstandard.compress(lines)[:-1]),
+        ("a.jsonl", "text", lines[:-7]),
+        ("a.tar", "science", tar[: 3 * 1536 + 700]),
+        ("b.tar", "science", tar[: 3 * 1536]),
+        ("a.tar.gz", "science", gzip.compress(tar)[:-5]),
+    ):
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(UnreadableFile, match=r"breaks off at .* and the rest is missing"):
+            run(tmp_path, SOURCES[kind], path)
+        rows, tally = run(tmp_path, replace(SOURCES[kind], on_bad_file="skip"), path)
+        assert tally.dropped["bad_file"] == 1, name
+        assert len(rows) >= (15_000 if name in ("a.jsonl.gz", "a.jsonl") else 0), name
+        assert tally.dropped["not_a_paper"] == (3 if name in ("a.tar", "b.tar") else tally.dropped["not_a_paper"]), name
+
+
+@pytest.mark.parametrize("kind", ["web", "science", "text"])  # repositories of code have empty files
+def test_an_empty_file_is_told(tmp_path: Path, kind: str) -> None:
+    for ending in {ending for endings in READERS[kind] for ending in endings}:
+        path = tmp_path / f"a{ending}"
+        path.write_bytes(b"")
+        with pytest.raises(UnreadableFile, match=r"a\.\S+: is empty; fetch it anew or remove it"):
+            run(tmp_path, SOURCES[kind], path)
 
 
 def test_a_file_that_has_gone_is_told_in_one_line(tmp_path: Path) -> None:
@@ -178,7 +238,7 @@ CORPUS = os.environ.get("BERTMILL_CORPUS")
     [
         ("web", "web/crawl/*.warc.gz", 0),
         ("web", "web/cc-layout/*.warc.gz", 0),
-        ("web", "web/upstream/**/*.warc*", 3),
+        ("web", "web/upstream/**/*.*arc*", 7),
         ("code", "code/**/*.*", 0),
         ("science", "science/[jlp]*/*.[tgj]*", 0),
         ("text", "text/**/*.jsonl.gz", 0),
@@ -188,7 +248,8 @@ def test_the_corpus_goes_through(tmp_path: Path, kind: str, pattern: str, most_b
     known = tuple(ending for endings in READERS[kind] for ending in endings)
     pieces = [piece for piece in find([f"{CORPUS}/{pattern}"]) if piece.name.endswith(known)]
     tally = Tally()
-    ingest(Unit(0, tuple(pieces)), tmp_path / "out.parquet", tally, source=SOURCES[kind], name=kind)
+    source = replace(SOURCES[kind], on_bad_file="skip" if most_bad else "fail")
+    ingest(Unit(0, tuple(pieces)), tmp_path / "out.parquet", tally, source=source, name=kind)
     tally.check(kind)
     assert sum(count for reason, count in tally.dropped.items() if reason.startswith("bad_")) <= most_bad
     assert tally.documents_out

@@ -1,5 +1,6 @@
 """JATS articles, made here, become the text that a reader reads."""
 
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -155,7 +156,7 @@ def test_a_formula_that_is_only_a_picture_leaves_no_empty_brackets() -> None:
 
 def test_acknowledgements_notes_and_references_stay_out() -> None:
     back = (
-        "<back><ack><title>Thanks</title><p>Mum</p></ack><fn-group><fn><p>none</p></fn></fn-group>"
+        "<back><ack><title>Thanks</title><p>Mum</p></ack><fn-group><fn fn-type='conflict'><p>none</p></fn></fn-group>"
         "<app-group><app><title>Appendix</title><p>Proof.</p></app></app-group>"
         "<ref-list><title>References</title><ref><label>1</label><element-citation><name><surname>Li</surname>"
         "<given-names>X</given-names></name><year>1999</year></element-citation></ref></ref-list></back>"
@@ -163,6 +164,44 @@ def test_acknowledgements_notes_and_references_stay_out() -> None:
     assert text_of("<p>x</p>", back=back) == "x\n\nAppendix\n\nProof."
     with_references = read_article(article("<p>x</p>", back=back), references=True).text
     assert with_references.endswith("Proof.\n\nReferences\n\n1 Li X 1999")
+
+
+def test_notes_at_the_end_stay_in_as_paragraphs() -> None:
+    note = '<fn id="n1"><label>1</label><p>As told by <italic>Bee</italic>.</p></fn>'
+    back = f'<back><fn-group><title>Notes</title>{note}<fn fn-type="other"><p>More.</p></fn></fn-group></back>'
+    assert text_of("<p>x</p>", back=back) == "x\n\nNotes\n\n1 As told by Bee.\n\nMore."
+
+
+def test_a_chapter_of_a_book_reads_as_an_article() -> None:
+    chapter = (
+        '<book-part-wrapper><book-part><book-part-meta><book-part-id book-part-id-type="doi">10.1/x</book-part-id>'
+        "<title-group><title>Bees</title></title-group><abstract><p>Short.</p></abstract></book-part-meta>"
+        "<body><sec><title>One</title><p>Text.</p></sec></body></book-part></book-part-wrapper>"
+    )
+    paper = read_article(chapter.encode())
+    assert (paper.title, paper.metadata["doi"]) == ("Bees", "10.1/x")
+    assert paper.text == "Bees\n\nShort.\n\nOne\n\nText."
+
+
+def test_an_article_in_a_wrapper_is_found() -> None:
+    wrapped = b"<OAI><record><article><body><p>x</p></body></article></record></OAI>"
+    assert read_article(wrapped).text == "x"
+
+
+def test_names_of_characters_and_a_false_encoding_are_no_fault() -> None:
+    body = "<article><body><p>A&nbsp;&eacute;&ndash;%s</p></body></article>"
+    assert read_article((body % "é").encode()).text == "A é–é"
+    declared = '<?xml version="1.0" encoding="UTF-8"?>' + body % "é"
+    assert read_article(declared.encode("latin-1")).text == "A é–é"
+    assert read_article((body % "é").encode("utf-16")).text == "A é–é"
+
+
+def test_html_that_stands_in_an_article_as_text_loses_its_tags() -> None:
+    assert text_of("<p>&lt;p align='x'&gt;&lt;b&gt;Bees&lt;/b&gt; fly.&lt;/p&gt;</p>") == "Bees fly."
+
+
+def test_a_comma_loses_the_space_before_it() -> None:
+    assert text_of("<p>The <italic>Veja </italic>, of 2021 , said: a ; b.</p>") == "The Veja, of 2021, said: a ; b."
 
 
 def test_translations_stay_out_and_replies_stay_in() -> None:
@@ -206,6 +245,13 @@ def test_entities_that_multiply_cost_nothing() -> None:
 def test_what_the_parser_lets_through_is_never_too_deep_to_read(name: str) -> None:
     deep = f"<{name}>" * 240 + "<p>x</p>" + f"</{name}>" * 240
     assert "x" in text_of(f"<p>x</p>{deep}")
+
+
+@pytest.mark.parametrize("piece", ["&lt;!--&lt;/", "&lt;a &lt;/", "a , ", "<xref ref-type='fn'/>, ", "&nbsp;"])
+def test_a_hostile_article_costs_bounded_time(piece: str) -> None:
+    started = time.process_time()
+    read_article(f"<article><body><p>x {piece * 50_000}</p></body></article>".encode())
+    assert time.process_time() - started < 3  # a tenth of that is usual
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.filters.settings import WebFilters
 from recipes.dump import dump
 from recipes.load import RecipeError, load, shipped
 
@@ -125,3 +126,42 @@ def test_every_recipe_we_ship_loads_and_survives_being_written_out(path: Path, t
         assert getattr(again, part) == getattr(recipe, part)
     written.write_text(dump(again))
     assert load(written) == again
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("seed: 21", "seed: true", "2: seed: is a number, not true or false"),
+        ("tokens: 50B", "tokens: true", "17: train.phases.1.tokens: is a number, not true or false"),
+        ("web: 0.7, code: 0.3", "web: true, code: 0", "15: train.phases.0.mix.web: is a number, not true or false"),
+        ("peak: 8e-4", "betas: [0.9]", "12: train.optimizer.betas: is too short a list"),
+        ("peak: 8e-4", "betas: [0.9, 0.9, 0.9]", "12: train.optimizer.betas: is a list of 2, not 3"),
+        ("tokens: 50B", "tokens: .inf", "17: train.phases.1.tokens: is a finite number such as 4608 or 1.7T"),
+        ("\n    kind: code\n    read: [data/a/*.parquet, data/b/*.parquet]", " null", "5: sources.code: holds"),
+        ("{vocab: 4096, sample: 1.5M}", "{from: a.json, vocab: 4096}", "9: tokenizer.vocab: has no effect beside"),
+        ("languages: [en, \"no\"]", "pii: {emails: hide}", "4: sources.web.filters.pii.emails: is one of 'redact'"),
+        ("languages: [en, \"no\"]", "urls: {bad_words: x}", "4: sources.web.filters.urls.bad_words: no such setting"),
+        ("name: tiny", "[" * 3000, "1: is nested too deeply for a recipe"),
+        ("name: tiny", "name: " + "{a: " * 3000, "1: is nested too deeply for a recipe"),
+    ],
+)  # fmt: skip
+def test_a_value_of_the_wrong_sort_is_told_in_plain_words(
+    told: Callable[[str], list[str]], old: str, new: str, expected: str
+) -> None:
+    assert GOOD.count(old) >= 1, old
+    (line,) = told(GOOD.replace(old, new, 1))
+    assert line.startswith(expected)
+
+
+def test_lists_of_urls_and_a_tokenizer_to_take_survive_being_written_out(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    text = GOOD.replace("{vocab: 4096, sample: 1.5M}", "{from: a/tokenizer.json}")
+    path.write_text(text.replace('languages: [en, "no"]', "urls: {blocked_domains: [a/*, /b], banned_words: c}"))
+    path.write_text(dump(load(path)))
+    again = load(path)
+    assert again.tokenizer.from_ == str(Path("a/tokenizer.json").absolute())
+    filters = again.sources["web"].filters
+    assert isinstance(filters, WebFilters)
+    assert (urls := filters.urls)
+    assert urls.blocked_domains == (str(Path("a/*").absolute()), "/b")
+    assert urls.banned_words == str(Path("c").absolute())

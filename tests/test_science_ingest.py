@@ -14,8 +14,9 @@ import zstandard
 
 from pipeline.documents import Document, Dropped
 from pipeline.ingest import archives
-from pipeline.ingest.reading import Found, UnreadableFile
-from pipeline.ingest.science import read_archive, read_article_file, read_pes2o
+from pipeline.ingest.papers import read_papers
+from pipeline.ingest.reading import DamagedFile, Found, UnreadableFile
+from pipeline.ingest.science import read_archive, read_xml, root_of
 from pipeline.units import Piece
 
 TEX = rb"""\documentclass{article}\title{On cats}\begin{document}\maketitle
@@ -128,12 +129,20 @@ def test_a_member_over_the_limit_is_passed_over(tmp_path: Path, monkeypatch: pyt
 def test_of_an_archive_that_is_cut_off_or_damaged_what_came_before_is_kept(tmp_path: Path) -> None:
     whole = tar(*ARTICLES)
     header = 512 + 3 * 1024  # the folder, and three articles of a header and a block each
-    for cut in (header + 100, header + 512 + 40):
-        assert told(read(tmp_path, whole[:cut])) == [*READ[:3], ("end", "bad_tar")]
     damaged = whole[: header + 100] + b"?" * 50 + whole[header + 150 :]
-    assert told(read(tmp_path, damaged)) == [*READ[:3], ("end", "bad_tar")]
-    packed = gzip.compress(whole, compresslevel=0)
-    assert told(read(tmp_path, packed[: header + 300], "a.tar.gz")) == [*READ[:3], ("end", "bad_gzip")]
+    packed = gzip.compress(whole, compresslevel=0)[: header + 300]
+    for content, name in (
+        (whole[: header + 100], "a.tar"),
+        (whole[: header + 512 + 40], "a.tar"),
+        (damaged, "a.tar"),
+        (packed, "a.tar.gz"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        found: list[Found] = []
+        with pytest.raises(DamagedFile, match=r"breaks off at the file behind x/2\.xml"):
+            for each in read_archive(tmp_path / name, references=False):
+                found.append(each)  # noqa: PERF402  # what came before the fault
+        assert told(found) == READ[:3]
 
 
 @pytest.mark.parametrize("name", ["a.tar", "a.tar.gz"])
@@ -146,9 +155,15 @@ def test_what_is_no_archive_cannot_be_read(tmp_path: Path, name: str, content: b
 def test_a_single_article_is_read_and_another_xml_file_is_none(tmp_path: Path) -> None:
     path = tmp_path / "a.xml"
     path.write_bytes(JATS % (1, 1))
-    assert told(list(read_article_file(path, references=False))) == [("0", "Paper 1")]
+    assert told(list(read_xml(path, references=False))) == [("0", "Paper 1")]
+    packed = tmp_path / "a.nxml.gz"
+    packed.write_bytes(gzip.compress(JATS % (2, 2)))
+    assert told(list(read_xml(packed, references=False))) == [("0", "Paper 2")]
+    packed.write_bytes(packed.read_bytes()[:-30])
+    with pytest.raises(DamagedFile, match="breaks off at byte"):
+        list(read_xml(packed, references=False))
     path.write_bytes(b"<html/>")
-    assert told(list(read_article_file(path, references=False))) == [("0", "not_an_article")]
+    assert told(list(read_xml(path, references=False))) == [("0", "not_an_article")]
 
 
 def test_rows_of_pes2o_keep_what_they_tell(tmp_path: Path) -> None:
@@ -163,7 +178,7 @@ def test_rows_of_pes2o_keep_what_they_tell(tmp_path: Path) -> None:
     metadata = [{"title": "T", "year": 2020}, '{"year": 2021}', "{'year': 2022}", None, ["x"]]
     path = tmp_path / "a.json.gz"
     path.write_bytes(gzip.compress(b"".join(json.dumps({**row, "metadata": m}).encode() + b"\n" for m in metadata)))
-    found = [what for _, what in read_pes2o(Piece(str(path), path.name, 1))]
+    found = [what for _, what in read_papers(Piece(str(path), path.name, 1), references=False)]
     facts = {"id": "12", "source": "s2orc", "added": "2026-01-01", "version": "v3"}
     documents = [what for what in found if isinstance(what, Document)]
     assert [what for what in found if isinstance(what, Dropped)] == []
@@ -176,3 +191,22 @@ def test_rows_of_pes2o_keep_what_they_tell(tmp_path: Path) -> None:
         facts,
         {"metadata": ["x"], **facts},
     ]
+
+
+@pytest.mark.parametrize(
+    ("head", "root"),
+    [
+        (
+            b'<?xml version="1.0"?><!DOCTYPE a [<!ENTITY x "<b>">]><!-- <c> --><PubmedArticleSet x="1">',
+            "PubmedArticleSet",
+        ),
+        (b'\xef\xbb\xbf\n<x:article xmlns:x="u">', "article"),
+        ("<?xml version='1.0' encoding='UTF-16'?><article/>".encode("utf-16"), "article"),
+        (b"<article><p", "article"),
+        (b"<article <", None),
+        (b"no xml", None),
+        (b"", None),
+    ],
+)
+def test_an_xml_file_is_known_by_its_outermost_element(head: bytes, root: str | None) -> None:
+    assert root_of(head) == root

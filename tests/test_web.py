@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import resource
 import time
 from pathlib import Path
@@ -10,7 +11,6 @@ import pytest
 from fastwarc.warc import ArchiveIterator
 
 from pipeline.documents import Document, Dropped
-from pipeline.ingest.html import main_text
 from pipeline.ingest.web import read_captures
 from tests.captures import PAGE, gzipped, record, response
 
@@ -110,9 +110,24 @@ def test_a_hostile_page_costs_bounded_time_and_memory_and_its_neighbour_is_read(
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # kB: 1 GB
 
 
-def test_text_keeps_paragraphs_lists_and_code() -> None:
-    html = (
-        "<html><body><div><div><main><h1>Title</h1><p>One <b>two</b> three.</p>"
-        "<ul><li>first</li><li>second</li></ul><pre>if x:\n    y()</pre></main></div></div></body></html>"
-    )
-    assert main_text(html) == (None, "Title\n\nOne two three.\n\n  • first\n  • second\nif x:\n    y()")
+HOSTILE_HTTP = {
+    "a header line without end": b"HTTP/1.1 200 OK\r\nX: " + b"a" * 20_000_000,
+    "a head of spaces": b"HTTP/1.1 200 OK\r\n" + b" " * 20_000_000,
+    "many headers": b"HTTP/1.1 200 OK\r\n" + b"Set-Cookie: a=b\r\n" * 1_000_000 + b"\r\n" + PAGE,
+    "many codings": response(PAGE, "Content-Encoding: " + "gzip, " * 8000),
+    "many chunks": response(b"1\r\na\r\n" * 4_000_000, "Transfer-Encoding: chunked"),
+    "a bomb": response(gzip.compress(bytes(200_000_000)), "Content-Encoding: gzip"),
+    "a bomb in a bomb": response(gzip.compress(gzip.compress(bytes(200_000_000))), "Content-Encoding: gzip, gzip"),
+    "bytes of no charset": response(b"<p>" + b"\x81\x8d" * 10_000_000, "Content-Type: text/html; charset=gb18030"),
+    "surrogates": response(b"<p>a\xed\xa0\x80b &#xD800; \xef\xbf\xbe</p>" * 1000 + PAGE),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_HTTP)
+def test_a_hostile_response_costs_bounded_time_and_memory_and_its_neighbour_is_read(tmp_path: Path, name: str) -> None:
+    began, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    hostile, page = read(tmp_path, record(HOSTILE_HTTP[name]), record(response()))
+    assert isinstance(page, Document)
+    assert isinstance(hostile, Document) or hostile.reason in ("bad_http", "too_large", "empty_text", "hostile_markup")
+    assert time.process_time() - began < 10
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 1 << 20  # kB: 1 GB

@@ -26,7 +26,7 @@ from torch import Tensor
 from model.bert import Bert
 from model.hub import Imported
 from model.settings import Shape
-from pipeline.files import hash_of, sync
+from pipeline.files import hash_of, sealed, sync, unbroken
 from train.optimizer import StableAdamW
 
 
@@ -169,6 +169,8 @@ def adopt(imported: Imported, tokenizer: Path, folder: Path) -> Path:
 def verify(folder: Path) -> dict[str, int | float]:
     """Read every byte of a checkpoint -> its counts. Raises CheckpointError for what is damaged or no number."""
     checkpoint = open_checkpoint(folder)
+    if not unbroken(folder / "state.json"):
+        raise checkpoint._damaged("state.json is not what was written")
     tensors = 0
     for name in checkpoint.state.hashes:
         if not name.endswith(".safetensors"):
@@ -199,7 +201,7 @@ def _write(whole: Path, state: State, files: Mapping[str, Mapping[str, Tensor]],
     shutil.copyfile(tokenizer, draft / "tokenizer.json")
     hashes = {path.name: hash_of(path) for path in sorted(draft.iterdir())}
     signed = asdict(replace(state, hashes=hashes))
-    (draft / "state.json").write_text(json.dumps(signed, indent=2) + "\n", encoding="utf-8")
+    (draft / "state.json").write_bytes(sealed(signed))
     for path in sorted(draft.iterdir()):
         path.chmod(0o644)  # safetensors writes for the owner alone
         sync(path)
@@ -220,7 +222,9 @@ def open_checkpoint(folder: Path) -> Checkpoint:
     """The checkpoint in this folder. Raises CheckpointError if there is none or it cannot be understood."""
     path = folder / "state.json"
     try:
-        return Checkpoint(folder, State(**json.loads(path.read_bytes())))
+        content = dict(json.loads(path.read_bytes()))
+        content.pop("seal", None)  # the file's own; `verify` looks at it
+        return Checkpoint(folder, State(**content))
     except FileNotFoundError:
         raise CheckpointError(f"{folder}: is no checkpoint; it has no state.json") from None
     except (ValueError, TypeError) as fault:

@@ -5,17 +5,36 @@ A family of rules is switched off by setting it to null.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 
 from pipeline.filters.checks import check_counts, check_share
 from pipeline.filters.code.settings import CodeFilters
+from pipeline.filters.known import CLAIMED, CLAIMED_LONG, KNOWN
+from pipeline.filters.redaction import Pii
+
+Score = float | dict[str, float]
+"""A least probability: one for all languages, or by code, with `default` (0 if not given) for the others."""
 
 
-def _check_languages(languages: tuple[str, ...], score: float) -> None:
-    check_share(language_score=score)
+def _check_languages(languages: tuple[str, ...], score: Score, share: float) -> None:
+    check_share(language_share=share)
+    scores = score if isinstance(score, dict) else {"default": score}
+    for code, least in scores.items():
+        check_share(**{f"language_score of {code}" if isinstance(score, dict) else "language_score": least})
+        if code != "default" and code not in KNOWN:
+            raise ValueError(f"language_score: {_unknown(code)}")
+        if languages and code not in ("default", *languages):
+            raise ValueError(f"language_score: {code} is none of the languages asked for ({', '.join(languages)})")
     for code in languages:
-        if code != code.strip().lower() or not 2 <= len(code) <= 3:
-            raise ValueError(f"languages: {code!r} is no language code; write it as in ISO 639: en, de, zh")
+        if code not in KNOWN:
+            raise ValueError(f"languages: {_unknown(code)}")
+        if code not in (*CLAIMED, *CLAIMED_LONG):
+            warnings.warn(f"languages: {code} is often taken for another language; see docs/languages.md", stacklevel=4)
+
+
+def _unknown(code: str) -> str:
+    return f"{code!r} is no language code that lid.176 knows; write it as in ISO 639: en, de, zh"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,12 +110,17 @@ class C4:
     """Lines with a longer word (characters between spaces) are dropped (the released C4)."""
     min_sentences: int = 5
     """Documents with fewer sentences, after lines were dropped, are dropped."""
+    max_lorem_ipsum: int = 0
+    """Lines that say "lorem ipsum" which a document may have."""
+    max_curly_brackets: int = 0
+    """Lines with a curly bracket which a document may have; C4's rule against code among the prose."""
     drop_citations: bool = True
     """Remove Wikipedia's marks: [12], [edit], [citation needed] (the released C4)."""
 
     def __post_init__(self) -> None:
         check_counts(min_line_words=self.min_line_words, max_word_length=self.max_word_length)
-        check_counts(min_sentences=self.min_sentences)
+        check_counts(min_sentences=self.min_sentences, max_lorem_ipsum=self.max_lorem_ipsum)
+        check_counts(max_curly_brackets=self.max_curly_brackets)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +133,9 @@ class FineWeb:
     """Share of the lines of at most `short_line` characters."""
     short_line: int = 30
     """Characters (the paper says "shorter than 30"; the released code includes 30, and so do we)."""
-    max_duplicate_line_characters: float = 0.1
-    """Share of the characters in lines that came before. The paper's figure; the released code has 0.01."""
+    max_duplicate_line_characters: float = 0.01
+    """Share of the characters in lines that came before: as in the released code that FineWeb was made with; the
+    paper says 0.1."""
     max_newlines: float = 0.3
     """Newlines by words (the released code)."""
 
@@ -121,46 +146,110 @@ class FineWeb:
 
 
 @dataclass(frozen=True, kw_only=True)
-class WebFilters:
-    """Rules for web pages, in the order they are asked: language, Gopher, repetition, C4, FineWeb."""
+class Urls:
+    """Lists that a page's URL must not be on: patterns of files, one entry a line, plain or .gz, # for comments.
 
+    No list comes with bertmill. The rules and their order are those of FineWeb (Penedo et al. 2024, section 3.1).
+    """
+
+    blocked_domains: str | tuple[str, ...] = ()
+    """Domains; those below them are blocked, too. A folder is read as the UT1 lists are laid out: its `domains`."""
+    blocked_urls: str | tuple[str, ...] = ()
+    """Host and path; what goes on from there is blocked, too. Of a folder in UT1's layout, its `urls`."""
+    banned_words: str | tuple[str, ...] = ()
+    """Words that must not stand in the URL as a whole."""
+    soft_banned_words: str | tuple[str, ...] = ()
+    """Words of which fewer than `soft_threshold` different ones may stand in the URL."""
+    banned_subwords: str | tuple[str, ...] = ()
+    """Runs of letters and digits that must not occur, whatever stands between them."""
+    soft_threshold: int = 2
+
+    def __post_init__(self) -> None:
+        if self.soft_threshold < 1:
+            raise ValueError(f"soft_threshold is at least 1 word, not {self.soft_threshold}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quality:
+    """A score by a model of one's own, kept as the column `quality` and in the documents' metadata."""
+
+    model: str | None = None
+    """A supervised fastText file (.bin, .ftz)."""
+    label: str | None = None
+    """The label of the model whose probability is the score, as the file has it: __label__hq."""
+    scorer: str | None = None
+    """Instead of a model, `package.module:function` or the name of an entry point of the group bertmill.quality."""
+    min: float | None = None
+    """Documents with a lower score are dropped; null keeps all of them, with their scores."""
+
+    def __post_init__(self) -> None:
+        if (self.model is None) == (self.scorer is None):
+            raise ValueError("give either model, a fastText file, or scorer, package.module:function")
+        if (self.model is None) != (self.label is None):
+            raise ValueError("model and label go together: the score is the probability of that label")
+        if self.model is not None and self.min is not None:
+            check_share(min=self.min)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WebFilters:
+    """Rules for web pages, in the order they are asked: URL, language, Gopher, repetition, C4, FineWeb."""
+
+    urls: Urls | None = None
     languages: tuple[str, ...] = ("en",)
     """Languages to keep (ISO 639 codes as lid.176 has them); empty keeps all."""
-    language_score: float = 0.65
+    language_score: Score = 0.65
     """Least probability of the language found (Penedo et al. 2024, section 3.3)."""
+    language_share: float = 0.0
+    """Least share of the text in its language: 0.5 drops pages of which most is surely in another one."""
     gopher: Gopher | None = field(default_factory=Gopher)
     repetition: Repetition | None = field(default_factory=Repetition)
     c4: C4 | None = field(default_factory=C4)
     fineweb: FineWeb | None = field(default_factory=FineWeb)
+    quality: Quality | None = None
+    pii: Pii | None = field(default_factory=Pii)
 
     def __post_init__(self) -> None:
-        _check_languages(self.languages, self.language_score)
+        _check_languages(self.languages, self.language_score, self.language_share)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ScienceFilters:
-    """Rules for papers: those of peS2o v2 (Soldaini and Lo 2023)."""
+    """Rules for papers: those of peS2o v2 (Soldaini and Lo 2023). Words are what stands between spaces."""
 
     languages: tuple[str, ...] = ("en",)
     """Languages to keep (ISO 639); empty keeps all."""
-    language_score: float = 0.0
+    language_score: Score = 0.0
     """Least probability of the language found; peS2o asks for none, formulas lower it."""
+    language_share: float = 0.0
+    """Least share of the text in its language."""
     min_words: int = 500
     """Words of the whole paper."""
     min_paragraphs: int = 5
     max_frequent_word: float = 0.075
     """Share of a paper's words below which the most frequent one must be; that one must be alphabetic. Texts of fewer
-    than 500 words (abstracts) are asked for the latter alone."""
+    than 500 words are asked for the latter alone."""
+    min_abstract_words: int = 50
+    max_abstract_words: int = 1_000
+    """Of what its source calls an abstract (PubMed, peS2o's s2ag), which has no paragraphs to count."""
     max_spaced_words: int = 4
-    """Words broken into single letters ("t h e") by text recognition; asked of abstracts only."""
+    """Words in single letters ("t h e") from text recognition; asked of abstracts and of texts under 500 words."""
     min_year: int = 1970
     """Year of publication; asked of papers that tell it."""
+    title_and_abstract: bool = True
+    """Drop what is known to lack a title or an abstract; S2ORC and PubMed tell."""
+
+    quality: Quality | None = None
+    pii: Pii | None = field(default_factory=Pii)
 
     def __post_init__(self) -> None:
-        _check_languages(self.languages, self.language_score)
+        _check_languages(self.languages, self.language_score, self.language_share)
         check_share(max_frequent_word=self.max_frequent_word)
         check_counts(min_words=self.min_words, min_paragraphs=self.min_paragraphs)
         check_counts(max_spaced_words=self.max_spaced_words, min_year=self.min_year)
+        check_counts(min_abstract_words=self.min_abstract_words, max_abstract_words=self.max_abstract_words)
+        if self.max_abstract_words < self.min_abstract_words:
+            raise ValueError(f"max_abstract_words {self.max_abstract_words} is less than min_abstract_words")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,13 +258,17 @@ class TextFilters:
 
     languages: tuple[str, ...] = ()
     """Languages to keep (ISO 639); empty keeps all."""
-    language_score: float = 0.0
+    language_score: Score = 0.0
     """Least probability of the language found."""
+    language_share: float = 0.0
+    """Least share of the text in its language."""
     min_words: int = 1
     """Documents with fewer words are dropped; the default drops only what holds no word at all."""
+    quality: Quality | None = None
+    pii: Pii | None = field(default_factory=Pii)
 
     def __post_init__(self) -> None:
-        _check_languages(self.languages, self.language_score)
+        _check_languages(self.languages, self.language_score, self.language_share)
         check_counts(min_words=self.min_words)
 
 

@@ -1,151 +1,97 @@
-"""Documents -> the documents that pass the rules of their kind, each of the others counted under its reason."""
+"""Documents -> the documents that pass the rules of their kind, each of the others counted under its reason.
+
+Every quantity is measured of every document, whatever rule it fails first, and kept beside the stage's files.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import orjson
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from pipeline.documents import DocumentWriter, Dropped, read_batches, text_bytes
-from pipeline.filters import c4, fineweb, gopher, repetition
-from pipeline.filters.code.rules import unfit_code
-from pipeline.filters.code.settings import CodeFilters
-from pipeline.filters.language import declared, identify, wrong_language
-from pipeline.filters.science import unfit_paper
-from pipeline.filters.settings import Filters, ScienceFilters, TextFilters, WebFilters
-from pipeline.filters.verdict import Failed
-from pipeline.tally import Tally
+from pipeline.documents import SCHEMA, DocumentWriter, Dropped, read_batches, text_bytes
+from pipeline.filters import kinds, measures
+from pipeline.filters.measures import MeasureWriter
+from pipeline.filters.quality import noted
+from pipeline.filters.rules import Column, Measured, Rule, first_failed
+from pipeline.filters.settings import Filters
+from pipeline.tally import SAMPLE_TEXT, Tally
 from pipeline.units import Unit
-from pipeline.words import WORD, Words, scan, scan_batch
 
-
-@dataclass(slots=True)
-class Judged:
-    """What the rules made of a batch, document by document."""
-
-    failed: list[Failed | None] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-    """As the rules rewrote them."""
-    languages: list[str | None] = field(default_factory=list)
+SLICE_BYTES = 4 << 20
+"""Text measured together, a longer document alone: tables that stay near the processor, and bounded memory."""
 
 
 def filter_documents(unit: Unit, out: Path, tally: Tally, *, filters: Filters) -> None:
-    """Write the unit's documents that pass; the file is there even if none does."""
-    with DocumentWriter(out) as writer:
-        for piece in unit.pieces:
-            for batch in read_batches(Path(piece.path), piece.groups):
-                tally.read(batch.num_rows, text_bytes(batch))
-                judged = judge(batch, filters)
-                _count_dropped(batch, judged, tally)
-                kept = survivors(batch, judged)
-                tally.kept(kept.num_rows, text_bytes(kept))
-                writer.write_batch(kept)
+    """Write the unit's documents that pass, and what was measured; the files are there even if none does."""
+    asked = kinds.rules(filters)
+    with DocumentWriter(out) as writer, measures.writing(out.parent, unit.number) as measured:
+        for batch in _slices(unit):
+            tally.read(batch.num_rows, text_bytes(batch))
+            kept = _judge(batch, filters, asked, measured, tally)
+            tally.kept(kept.num_rows, text_bytes(kept))
+            writer.write_batch(kept)
 
 
-def judge(batch: pa.RecordBatch, filters: Filters) -> Judged:
-    """Put every document of a batch to the rules of its kind."""
-    judged = Judged()
-    for failed, text, language in _RULES[type(filters)](batch, filters):
-        judged.failed.append(failed)
-        judged.texts.append(text)
-        judged.languages.append(language)
-    return judged
+def _slices(unit: Unit) -> Iterator[pa.RecordBatch]:
+    """The unit's documents in order, an empty batch first: it tells the writers their columns."""
+    yield pa.RecordBatch.from_pylist([], schema=SCHEMA)
+    for piece in unit.pieces:
+        for batch in read_batches(Path(piece.path), piece.groups):
+            ends = np.cumsum(pc.binary_length(batch.column("text")).to_numpy(zero_copy_only=False))
+            start = 0
+            while start < batch.num_rows:
+                before = ends[start - 1] if start else 0
+                stop = max(start + 1, int(np.searchsorted(ends, before + SLICE_BYTES, "right")))
+                yield batch.slice(start, stop - start)
+                start = stop
 
 
-def survivors(batch: pa.RecordBatch, judged: Judged) -> pa.RecordBatch:
-    """The documents that passed, with their new texts and languages."""
-    passed = np.array([failed is None for failed in judged.failed], np.bool_)
-    places = np.flatnonzero(passed)
-    texts = pa.array([judged.texts[i] for i in places], batch.schema.field("text").type)
-    languages = pa.array([judged.languages[i] for i in places], batch.schema.field("language").type)
-    columns = {**dict(zip(batch.schema.names, batch.filter(pa.array(passed)).columns, strict=True))}
-    columns |= {"text": texts, "language": languages}
-    return pa.RecordBatch.from_arrays(list(columns.values()), schema=batch.schema)
+def _judge(
+    batch: pa.RecordBatch, filters: Filters, asked: Sequence[Rule], writer: MeasureWriter, tally: Tally
+) -> pa.RecordBatch:
+    """Measure a batch, write the measures, count what fails; the documents that pass."""
+    measured = kinds.measure(batch, filters)
+    columns = measures.stored(measured.columns)
+    failed = first_failed(columns, asked, batch.num_rows)
+    reasons = [asked[number].reason if number >= 0 else None for number in failed]
+    writer.write(batch.column("id"), pc.binary_length(batch.column("text")), reasons, columns)
+    _count_dropped(batch, columns, asked, failed, tally)
+    return _survivors(batch, measured, np.flatnonzero(failed < 0))
 
 
-def _count_dropped(batch: pa.RecordBatch, judged: Judged, tally: Tally) -> None:
-    ids, origins, texts = (batch.column(name) for name in ("id", "origin", "text"))
-    for i, failed in enumerate(judged.failed):
-        if failed:
-            origin = origins[i].as_py()
-            dropped = Dropped(
-                at=origin, reason=failed.reason, value=failed.value, threshold=failed.threshold,
-                text=texts[i].as_py(),
-            )  # fmt: skip
-            tally.drop(dropped, origin, ids[i].as_py())
+def _count_dropped(
+    batch: pa.RecordBatch,
+    columns: dict[str, Column],
+    asked: Sequence[Rule],
+    failed: npt.NDArray[np.int64],
+    tally: Tally,
+) -> None:
+    places = np.flatnonzero(failed >= 0)
+    gone = batch.select(["id", "origin", "text"]).take(pa.array(places))
+    texts = pc.utf8_slice_codeunits(gone.column("text"), 0, SAMPLE_TEXT).to_pylist()
+    ids, origins = gone.column("id").to_pylist(), gone.column("origin").to_pylist()
+    for place, id, origin, text in zip(places, ids, origins, texts, strict=True):
+        rule = asked[failed[place]]
+        value = columns[rule.column][place]
+        told = value if isinstance(value, str) else "none" if value is None else float(value)
+        tally.drop(Dropped(at=origin, reason=rule.reason, value=told, threshold=rule.threshold, text=text), origin, id)
 
 
-_Verdicts = Iterator[tuple[Failed | None, str, str | None]]
-"""For each document: the rule it failed, its text, its language."""
-
-
-def _web(batch: pa.RecordBatch, rules: WebFilters) -> _Verdicts:
-    words = scan_batch(batch.column("text"))
-    for i, text in enumerate(batch.column("text").to_pylist()):
-        if not text.strip():
-            yield Failed("empty"), text, None
-            continue
-        code, score = identify(text)
-        failed = wrong_language(code, score, rules.languages, rules.language_score)
-        result = failed or _page(text, words, i, rules, code == "en")
-        yield (None, result, code) if isinstance(result, str) else (result, text, code)
-
-
-def _page(text: str, words: Words, i: int, rules: WebFilters, english: bool) -> Failed | str:
-    """The page's text as C4's rules leave it, or the first rule it fails."""
-    if rules.gopher and (failed := gopher.low_quality(text, words, i, rules.gopher, english)):
-        return failed
-    if rules.repetition and (failed := repetition.repetitive(text, words, i, rules.repetition)):
-        return failed
-    if rules.c4:
-        cleaned = c4.clean(text, rules.c4)
-        if isinstance(cleaned, Failed):
-            return cleaned
-        text = cleaned
-    if rules.fineweb and (failed := fineweb.listlike(text, _tokens(text), rules.fineweb)):
-        return failed
-    return text or Failed("empty")
-
-
-def _tokens(text: str) -> int:
-    data = np.frombuffer(text.encode(), np.uint8)
-    return len(scan(data, np.array([0, len(data)])).starts)
-
-
-def _code(batch: pa.RecordBatch, rules: CodeFilters) -> _Verdicts:
-    columns = (batch.column(name).to_pylist() for name in ("text", "license", "language", "metadata"))
-    for text, license, language, metadata in zip(*columns, strict=True):
-        told: dict[str, Any] = orjson.loads(metadata) if metadata else {}
-        yield unfit_code(text, license, language, told, rules), text, language
-
-
-def _science(batch: pa.RecordBatch, rules: ScienceFilters) -> _Verdicts:
-    dates = batch.column("date").to_pylist()
-    for date, (failed, text, language) in zip(dates, _in_language(batch, rules), strict=True):
-        yield failed or unfit_paper(text, date, rules), text, language
-
-
-def _text(batch: pa.RecordBatch, rules: TextFilters) -> _Verdicts:
-    words = scan_batch(batch.column("text"))
-    for i, (failed, text, language) in enumerate(_in_language(batch, rules)):
-        n = int(np.count_nonzero(words.kinds[words.bounds[i] : words.bounds[i + 1]] & WORD))
-        if n < rules.min_words:
-            failed = Failed("few_words", n, rules.min_words)
-        yield failed, text, language
-
-
-def _in_language(batch: pa.RecordBatch, rules: ScienceFilters | TextFilters) -> _Verdicts:
-    """A language that the document declares is believed; otherwise it is found in the text."""
-    columns = (batch.column(name).to_pylist() for name in ("text", "language"))
-    for text, language in zip(*columns, strict=True):
-        code = declared(language)
-        code, score = (code, 1.0) if code else identify(text)
-        yield wrong_language(code, score, rules.languages, rules.language_score), text, code
-
-
-_RULES: dict[type, Any] = {WebFilters: _web, CodeFilters: _code, ScienceFilters: _science, TextFilters: _text}
+def _survivors(batch: pa.RecordBatch, measured: Measured, places: npt.NDArray[np.int64]) -> pa.RecordBatch:
+    """The documents that pass, with their new texts and the languages found."""
+    chosen = pa.array(places)
+    kept = dict(zip(batch.schema.names, batch.take(chosen).columns, strict=True))
+    if measured.texts is not None:
+        kept["text"] = measured.texts.take(chosen)
+    if measured.redact is not None:
+        kept["text"] = pa.array(measured.redact(kept["text"].to_pylist()), pa.large_string())
+    if "language" in measured.columns:
+        kept["language"] = pa.array(measured.columns["language"][places], pa.string())
+    if "quality" in measured.columns:
+        kept["metadata"] = noted(kept["metadata"], measured.columns["quality"][places])
+    return pa.RecordBatch.from_arrays(list(kept.values()), schema=batch.schema)

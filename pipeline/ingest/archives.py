@@ -9,11 +9,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from pipeline.documents import clean
-from pipeline.ingest.lines import CutOffError, blocks
-from pipeline.ingest.reading import UnreadableFile
+from pipeline.ingest.lines import blocks
+from pipeline.ingest.packed import CutOffError, contents, packing
+from pipeline.ingest.reading import DamagedFile, UnreadableFile
 
 LARGEST = 128 << 20
 """Bytes of a file in an archive at most; arXiv takes papers with their figures up to 50 MB."""
+
+LONGEST_HEADER = 1 << 20
+"""Bytes of a header that goes on behind its block (long names and other facts): tarfile keeps them in memory."""
 
 
 class Member(NamedTuple):
@@ -26,11 +30,7 @@ class Member(NamedTuple):
 
 
 class DamagedTarError(Exception):
-    """An archive, or the part of one, that cannot be read on. `reason` names the fault for counts."""
-
-    def __init__(self, reason: str, told: str) -> None:
-        super().__init__(told)
-        self.reason = reason
+    """An archive, or the part of one, that cannot be read on."""
 
 
 class _Header(tarfile.TarInfo):
@@ -39,31 +39,39 @@ class _Header(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: Any, encoding: Any, errors: Any) -> _Header:
         try:
-            return super().frombuf(buf, encoding, errors)
+            header = super().frombuf(buf, encoding, errors)
         except (tarfile.InvalidHeaderError, tarfile.TruncatedHeaderError) as fault:  # type: ignore[attr-defined]
-            raise DamagedTarError("bad_tar", str(fault)) from None
+            raise DamagedTarError(str(fault)) from None
+        if header.size < 0 or (header.size > LONGEST_HEADER and not (header.isfile() or header.isdev())):
+            raise DamagedTarError(f"a header of {header.size} bytes")
+        return header
 
 
 def members(path: Path) -> Iterator[Member]:
     """The files of the archive at `path` in order; folders and links are passed over.
 
-    Raises UnreadableFile if not even its first header can be read, DamagedTarError where it cannot be read on.
+    Raises UnreadableFile if not even its first file can be read, DamagedFile behind the last one that can.
     """
-    count = 0
+    stream = _Blocks(blocks(path))
+    name = ""
     try:
-        for count, member in enumerate(inside(_Blocks(blocks(path))), 1):  # noqa: B007
+        for member in inside(stream):
+            name = member.name
             yield member
+        with contents(path) as data:
+            if not packing(data) and stream.last.strip(b"\0"):  # a packed archive is whole if its packing is
+                raise DamagedTarError("no zeros mark its end")
     except DamagedTarError as fault:
-        if not count:
+        if not name:
             raise UnreadableFile(f"{path}: is no tar archive ({fault}); fetch it anew or remove it") from None
-        raise
+        raise DamagedFile.told(path, f"the file behind {name}", str(fault)) from None
 
 
 def inside(stream: Any) -> Iterator[Member]:
-    """The files of an archive that is read from an open stream. Raises DamagedTarError."""
+    """The files of an archive that is read from an open stream, and of those that follow it. Raises DamagedTarError."""
     seen: dict[str, int] = {}
     try:
-        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header) as archive:
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Header, ignore_zeros=True) as archive:
             for info in archive:
                 archive.members = []  # type: ignore[attr-defined]  # it would keep them all
                 if not info.isfile():
@@ -73,10 +81,8 @@ def inside(stream: Any) -> Iterator[Member]:
                 at = name if times == 1 else f"{name}~{times}"
                 file = archive.extractfile(info) if info.size <= LARGEST else None
                 yield Member(at, name, info.size, file.read() if file else None)
-    except CutOffError as fault:
-        raise DamagedTarError(fault.reason, str(fault)) from None
-    except (tarfile.TarError, EOFError, ValueError) as fault:
-        raise DamagedTarError("bad_tar", str(fault)) from None
+    except (CutOffError, tarfile.TarError, EOFError, ValueError, RecursionError) as fault:
+        raise DamagedTarError(str(fault)) from None
 
 
 class _Blocks(io.RawIOBase):
@@ -86,6 +92,8 @@ class _Blocks(io.RawIOBase):
         self._parts = parts
         self._left = b""
         self._fault: CutOffError | None = None
+        self.last = b""
+        """The last bytes that were read, a block of tar's (512 bytes) or more unless there were fewer."""
 
     def read(self, size: int = -1) -> bytes:
         parts = [self._left]
@@ -101,4 +109,5 @@ class _Blocks(io.RawIOBase):
         whole = b"".join(parts)
         end = have if size < 0 else size
         self._left = whole[end:]
+        self.last = whole[:end][-512:] or self.last
         return whole[:end]

@@ -18,6 +18,10 @@ GAPS = (
 """What closes a gap, in order: neighbours become one, empty brackets go, then the space or comma before it."""
 
 
+LOOSE_COMMA = re.compile(r"([\w)\]\"”’»%]) ,(?= )")
+"""A comma after a space, as markup of an italic word or a reference leaves it."""
+
+
 class Blocks:
     """Collects a document piece by piece, with one blank line between its paragraphs.
 
@@ -46,7 +50,9 @@ class Blocks:
             text = " ".join("".join(self.line).split())
             self.line.clear()
             if GAP in text:
-                text = _closed(text)
+                text = close_gaps(text)
+            if " , " in text:
+                text = LOOSE_COMMA.sub(r"\1,", text)
             self.put(text, heading=heading)
 
     def put(self, text: str, *, heading: bool = False) -> None:
@@ -92,7 +98,8 @@ class Blocks:
         return "".join(self._blocks[:first]).strip("\n")
 
 
-def _closed(text: str) -> str:
+def close_gaps(text: str) -> str:
+    """A line with its gaps closed."""
     for pattern, instead in GAPS:
         text = pattern.sub(instead, text)
     return text.strip()

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import io
 import re
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 
 import zstandard
+from isal import isal_zlib
+
+from pipeline.ingest.packed import GZIP_FAULT, is_text
 
 try:
     import brotli
@@ -30,7 +32,15 @@ STATUS = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(?:(\d{3})\b|([A-Za-z][A-Za-z -]*))
 CODES = {status.phrase.lower().encode(): status.value for status in HTTPStatus}
 """Some archives keep the reason phrase and lose the number."""
 
+MOST_CODINGS = 4
+"""Content codings on top of one another; servers use one."""
+
+MOST_CHUNKS = 1 << 19
+"""Chunks of a body; the largest pages still have 60 bytes in each then."""
+
 BLANK = re.compile(rb"\r?\n\r?\n")
+FIELD = re.compile(r"\n([^:\r\n]+):([^\r\n]*)")
+FOLDED = re.compile(r"\r?\n[ \t]+")
 CHUNK = re.compile(rb"[ \t]*([0-9a-fA-F]{1,8})[ \t]*(?:;[^\r\n]{0,4096})?\r?\n")
 LINE_END = re.compile(rb"\r?\n")
 
@@ -65,18 +75,23 @@ class Response:
 def parse(block: bytes, limit: int) -> Response:
     """Read the block of a response record; a decoded body has at most `limit` bytes.
 
-    Raises HttpError if there is no status line or a compressed body cannot be decoded, OversizeError if it is too long.
+    Raises HttpError if there is no status line, headers have no end or a compressed body cannot be decoded,
+    OversizeError if it is too long.
     """
     found = STATUS.match(block)
     status = found and (int(found[1]) if found[1] else CODES.get(found[2].rstrip().lower()))
     if not status:
         raise HttpError("no HTTP status line")
     blank = BLANK.search(block, 0, LONGEST_HEAD)
+    if not blank and len(block) > LONGEST_HEAD:
+        raise HttpError(f"the headers have no end within {LONGEST_HEAD} bytes")
     head, body = (block[: blank.start()], block[blank.end() :]) if blank else (block, b"")
     headers = _headers(head)
     if "chunked" in headers.get("transfer-encoding", "").lower():
         body = dechunk(body)
     codings = [word.strip() for word in headers.get("content-encoding", "").lower().split(",")]
+    if len(codings) > MOST_CODINGS:
+        raise HttpError(f"{len(codings)} content codings")
     for coding in reversed(codings):
         body = decompress(body, coding, limit)
     if len(body) > limit:
@@ -85,19 +100,20 @@ def parse(block: bytes, limit: int) -> Response:
 
 
 def _headers(head: bytes) -> dict[str, str]:
+    text = head.decode("latin-1")
+    if "\n " in text or "\n\t" in text:
+        text = FOLDED.sub(" ", text)
     headers: dict[str, str] = {}
-    for line in LINE_END.split(head)[1:]:
-        name, colon, value = line.decode("latin-1").partition(":")
-        if colon:
-            name, value = name.strip().lower(), value.strip()
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    for name, value in FIELD.findall(text):
+        name, value = name.strip().lower(), value.strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 
 
 def dechunk(body: bytes) -> bytes:
     """The content of a chunked body; a body whose first chunk is none is returned as it is.
 
-    Of a body that breaks off, or goes on as something else, what came before is kept.
+    Of a body that breaks off, or goes on as something else, what came before is kept. Raises HttpError.
     """
     parts: list[bytes] = []
     at = 0
@@ -111,6 +127,8 @@ def dechunk(body: bytes) -> bytes:
         parts.append(body[begin:end])
         if not close:
             break
+        if len(parts) > MOST_CHUNKS:
+            raise HttpError(f"more than {MOST_CHUNKS} chunks")
         at = close.end()
     return b"".join(parts) if parts else body
 
@@ -131,22 +149,15 @@ def decompress(body: bytes, coding: str, limit: int) -> bytes:
     try:  # neither raw deflate nor brotli shows itself: the end tells
         content, whole = _unbrotli(body, limit) if coding == "br" else _inflated(body, -15, limit)
     except HttpError:
-        if _is_text(body):
+        if is_text(body):
             return body
         raise
-    return content if whole or not _is_text(body) else body
-
-
-def _is_text(body: bytes) -> bool:
-    """Whether a body reads as text: control bytes are as good as absent, in compressed bytes one in nine."""
-    head = body[:512]
-    controls = sum(head.count(byte) for byte in range(1, 9)) + sum(head.count(byte) for byte in range(14, 27))
-    return controls * 100 <= len(head)
+    return content if whole or not is_text(body) else body
 
 
 def _inflated(body: bytes, window: int, limit: int) -> tuple[bytes, bool]:
     """(content, whether the stream came to its end or over the limit)."""
-    stream, size = zlib.decompressobj(window), 0
+    stream, size = isal_zlib.decompressobj(window), 0
     parts: list[bytes] = []
     try:
         for begin in range(0, len(body), BLOCK):
@@ -154,7 +165,7 @@ def _inflated(body: bytes, window: int, limit: int) -> tuple[bytes, bool]:
             size += len(parts[-1])
             if stream.eof or size > limit:
                 break
-    except zlib.error as fault:
+    except GZIP_FAULT as fault:
         if not size:
             raise HttpError(f"the compressed body is broken ({fault})") from None
     return b"".join(parts), stream.eof or size > limit

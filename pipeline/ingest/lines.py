@@ -1,22 +1,21 @@
-"""A text file, plain or compressed, as its lines; of a compressed file that is cut off, the lines before the cut."""
+"""A text file, plain or packed, as its lines; of a packed file that is cut off, the lines before the cut."""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import zstandard
+from pipeline.ingest.packed import CutOffError, contents, is_text, packing
 
-LONGEST = 256 << 20
-"""Bytes of a line at most. orjson takes some five times as much memory to read it."""
+__all__ = ["LONGEST", "CutOffError", "Line", "blocks", "lines"]
+
+PACKED = (".gz", ".zst", ".lz4")
+
+LONGEST = 32 << 20
+"""Bytes of a line at most: read as JSON it may take some thirty times as much memory (an array of empty objects)."""
 
 BLOCK = 1 << 20
-
-WIDEST = 1 << 31
-"""Bytes of window that a zstd frame may ask for: `zstd --ultra --long=31` makes such files, and public data sets have
-windows above the 128 MB that decoders take without being told."""
 
 
 class Line(NamedTuple):
@@ -25,24 +24,18 @@ class Line(NamedTuple):
     content: bytes
     """Without its line feed; empty if the line is longer than `LONGEST`."""
     size: int
-
-
-class CutOffError(Exception):
-    """Compressed data that break off or are damaged: nothing more can be read. `reason` names the fault for counts."""
-
-    def __init__(self, reason: str, told: str) -> None:
-        super().__init__(told)
-        self.reason = reason
+    ended: bool = True
+    """Whether a line feed ends it: the last line of a file that was cut off has none."""
 
 
 def lines(path: Path) -> Iterator[Line]:
     """The lines of a file, cut at line feeds alone (JSON strings may hold U+2028 and carriage returns).
 
-    Raises CutOffError after the last whole line of a compressed file that is broken.
+    Raises CutOffError after the last whole line of a packed file that is broken.
     """
     number, size = 1, 0
     parts: list[bytes] = []
-    for block in blocks(path):
+    for block in _text(path):
         *ended, rest = block.split(b"\n")
         for piece in ended:
             size += len(piece)
@@ -52,37 +45,24 @@ def lines(path: Path) -> Iterator[Line]:
         size += len(rest)
         parts = [*parts, rest] if size <= LONGEST else []
     if size:
-        yield Line(number, b"".join(parts), size)
+        yield Line(number, b"".join(parts), size, ended=False)
 
 
 def blocks(path: Path) -> Iterator[bytes]:
     """The decompressed bytes of a file in blocks. Raises CutOffError."""
-    if path.name.endswith(".gz"):
-        yield from _unpacked(path, lambda: zlib.decompressobj(31), zlib.error, "bad_gzip")
-    elif path.name.endswith(".zst"):
-        packer = zstandard.ZstdDecompressor(max_window_size=WIDEST)
-        yield from _unpacked(path, packer.decompressobj, zstandard.ZstdError, "bad_zstd")
-    else:
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                yield block
+    with contents(path) as data:
+        if packed := packing(data):
+            for _, part in packed.members(data, 0):
+                yield part
+            return
+        for at in range(0, len(data), BLOCK):
+            yield data[at : at + BLOCK]
 
 
-def _unpacked(path: Path, begin: Callable[[], Any], fault: type[Exception], reason: str) -> Iterator[bytes]:
-    """All members (frames) of a compressed file, one after another; zeros behind the last are padding."""
-    stream = None
-    with path.open("rb") as file:
-        while block := file.read(BLOCK >> 3):
-            while block and (stream or block.strip(b"\0")):
-                stream = stream or begin()
-                try:
-                    content = stream.decompress(block)
-                except fault as told:
-                    raise CutOffError(reason, f"the compressed data are broken ({told})") from None
-                if content:
-                    yield content
-                block = b""
-                if stream.eof:
-                    block, stream = stream.unused_data, None
-    if stream:
-        raise CutOffError(reason, "the compressed data are cut off")
+def _text(path: Path) -> Iterator[bytes]:
+    """The blocks of a file that holds text. One that is called packed may be plain, as downloads are at times."""
+    if path.name.lower().endswith(PACKED):
+        with contents(path) as data:
+            if not packing(data) and not is_text(data[:512]):
+                raise CutOffError("bad_gzip", f"it is not compressed as {path.suffix} is")
+    yield from blocks(path)

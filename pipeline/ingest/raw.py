@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipeline.ingest import archives, warc
-from pipeline.ingest.archives import DamagedTarError
-from pipeline.ingest.lines import CutOffError, lines
+from pipeline.ingest import archives, capture, medline, pubmed
+from pipeline.ingest.code.repositories import AT, ZIP, zip_member
+from pipeline.ingest.columnar import ARROW, PARQUET, arrow_row, parquet_row
+from pipeline.ingest.lines import CutOffError, blocks
+from pipeline.ingest.medline import ENDINGS as MEDLINE
+from pipeline.ingest.objects import JSON, object_at
 from pipeline.ingest.reading import UnreadableFile
-from pipeline.ingest.rows import JSON, PARQUET
+from pipeline.ingest.science import XML
 
-CAPTURES = (".warc", ".warc.gz", ".wet", ".wet.gz")
+CAPTURES = tuple(
+    f"{kind}{packed}" for kind in (".warc", ".wet", ".wat", ".arc") for packed in ("", ".gz", ".zst", ".lz4")
+)
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.zst")
 
 
@@ -23,29 +26,28 @@ def record_at(path: Path, at: str) -> bytes:
     name = path.name.lower()
     found: bytes | None = None
     try:
-        if name.endswith(CAPTURES):
-            found = warc.record_at(path, at)
+        if at == AT:
+            found = path.read_bytes()
+        elif name.endswith(ZIP):
+            found = zip_member(path, at)
+        elif name.endswith(CAPTURES):
+            found = capture.record_at(path, at)
         elif name.endswith(ARCHIVES):
             found = next((member.content for member in archives.members(path) if member.at == at), None)
         elif name.endswith(PARQUET):
-            found = _row(path, int(at))
+            found = parquet_row(path, int(at))
+        elif name.endswith(ARROW):
+            found = arrow_row(path, at)
         elif name.endswith(JSON):
-            found = next((line.content for line in lines(path) if line.number == int(at)), None)
+            found = object_at(path, at)
+        elif name.endswith(MEDLINE):
+            found = medline.record_at(path, at)
+        elif name.endswith(XML) and at != "0":
+            found = pubmed.record_at(path, at)
         else:
-            found = path.read_bytes()
-    except (ValueError, OSError, CutOffError, DamagedTarError, pa.ArrowException):
+            found = b"".join(blocks(path))
+    except (ValueError, OSError, CutOffError, UnreadableFile, pa.ArrowException):
         found = None
     if found is None:
         raise UnreadableFile(f"{path}: has no record at {at}; is it still the file that was read?")
     return found
-
-
-def _row(path: Path, number: int) -> bytes | None:
-    """Row `number` of a Parquet file as JSON, all its columns."""
-    with pq.ParquetFile(path, memory_map=True) as file:
-        for group in range(file.num_row_groups):
-            rows = file.metadata.row_group(group).num_rows
-            if number < rows:
-                return orjson.dumps(file.read_row_group(group).slice(number, 1).to_pylist()[0], default=str)
-            number -= rows
-    return None

@@ -1,59 +1,111 @@
-"""Tables, Parquet or JSON lines -> their rows as dictionaries, one way for all kinds of source."""
+"""Tables, Parquet, Arrow or JSON -> their rows as dictionaries, one way for all kinds of source."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime
+from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipeline.documents import Dropped, clean
-from pipeline.ingest.lines import LONGEST, CutOffError, Line, lines
+from pipeline.documents import Dropped
+from pipeline.ingest.columnar import ARROW, PARQUET, arrow_rows, parquet_rows
+from pipeline.ingest.fields import NotTextError, holds_text, missing, plain_value, text_of, told, top, type_of
+from pipeline.ingest.objects import JSON, Row, objects
 from pipeline.ingest.reading import Found, UnreadableFile
 from pipeline.units import Piece
 
-JSON = tuple(f"{name}{packed}" for name in (".jsonl", ".json") for packed in ("", ".gz", ".zst"))
-PARQUET = (".parquet",)
+__all__ = ["JSON", "PARQUET", "TABLES", "Row", "plain_value", "read_rows", "rows_of", "told", "utf8_bytes"]
 
-BATCH = 256
-"""Parquet rows turned into Python objects at a time; a book has a few MB."""
+TABLES = (*PARQUET, *ARROW, *JSON)
 
-MARK = b"\xef\xbb\xbf"
-
-
-class Row(NamedTuple):
-    at: str
-    """Number of the line (from 1) or of the Parquet row (from 0)."""
-    fields: dict[str, Any]
-    text: str
-    size: int
+PEEK, PEEKED = 100, 8 << 20
+"""Rows of JSON, and bytes of them, among which every column that is asked for has to be found."""
 
 
-def read_rows(piece: Piece, text: str, columns: Sequence[str]) -> Iterator[Row | Found]:
-    """The rows of a table whose column `text` holds text, with those of `columns` that it has; or why a row is dropped.
+def read_rows(
+    piece: Piece, text: str | Sequence[str], columns: Sequence[str], needed: Sequence[str] = ()
+) -> Iterator[Row | Found]:
+    """The rows of a table with their text, from one column or several, and those of `columns` that it has.
 
-    Raises UnreadableFile if it is no table or a Parquet file without the text's column.
+    A row without text is dropped. Raises UnreadableFile if the file is no table, or has no column `text` or one of
+    `needed`.
     """
-    path = Path(piece.path)
-    if not path.name.endswith(PARQUET):
-        yield from (_checked(row, text) for row in _json(path))
-        return
-    yield from (_checked(row, text) for row in _parquet(path, piece.groups, text, columns))
+    texts = (text,) if isinstance(text, str) else tuple(text)
+    for row in rows_of(piece, (*texts, *columns), needed=(*texts, *needed), texts=texts):
+        yield row if isinstance(row, Found) else with_text(row, texts)
 
 
-def _checked(row: Row | Found, column: str) -> Row | Found:
-    """A row whose text is a string with something in it."""
-    if isinstance(row, Found):
-        return row
-    text = row.fields.get(column)
-    if not isinstance(text, str):
-        told = f"{column} is {type(text).__name__}" if column in row.fields else f"no {column}"
-        return Found(row.size, Dropped(at=row.at, reason="bad_row", value=told))
+def rows_of(
+    piece: Piece,
+    columns: Sequence[str] | None,
+    *,
+    needed: Sequence[str] = (),
+    texts: Sequence[str] = (),
+    one_of: Sequence[str] = (),
+) -> Iterator[Row | Found]:
+    """The rows of a table as they are, their `text` left empty.
+
+    Raises UnreadableFile if it is no table, has not all columns `needed` or none of `one_of`, or no words in `texts`.
+    """
+    path, name = Path(piece.path), piece.path.lower()
+
+    def check(schema: pa.Schema) -> None:
+        if one_of and not set(one_of) & set(schema.names):
+            raise UnreadableFile(f"{path}: {missing(one_of[0], schema.names)}")
+        for column in needed:
+            held = type_of(schema, column)
+            if held is None:
+                raise UnreadableFile(f"{path}: {missing(column, _names(schema, column))}")
+            if column in texts and not holds_text(held):
+                told_types = ", ".join(f"{field.name} ({field.type})" for field in schema)[:1000]
+                raise UnreadableFile(f"{path}: column {column} holds {held}, not text; its columns are {told_types}")
+
+    if name.endswith(PARQUET):
+        yield from parquet_rows(path, piece.groups, columns, check)
+    elif name.endswith(ARROW):
+        yield from arrow_rows(path, columns, check)
+    else:
+        yield from _having(objects(path), needed, one_of, path)
+
+
+def _names(schema: pa.Schema, column: str) -> list[str]:
+    """The names to choose from: of the object that a nested name leads into, or of the table."""
+    first = top(column, schema.names)
+    if first == column or first not in schema.names:
+        return list(schema.names)
+    inner = schema.field(first).type
+    inner = inner.value_type if pa.types.is_list(inner) or pa.types.is_large_list(inner) else inner
+    return [f"{first}.{field.name}" for field in inner] if pa.types.is_struct(inner) else list(schema.names)
+
+
+def _having(
+    rows: Iterator[Row | Found], needed: Sequence[str], one_of: Sequence[str], path: Path
+) -> Iterator[Row | Found]:
+    """The rows, if each of `needed` stands in one of the first; JSON has no list of its columns."""
+    first: list[Row | Found] = []
+    size = 0
+    for row in rows:
+        first.append(row)
+        size += row.size
+        if len(first) == PEEK or size > PEEKED:
+            break
+    names = list(dict.fromkeys(name for row in first if isinstance(row, Row) for name in row.fields))
+    for choice in (*((column,) for column in needed), one_of) if names else ():
+        if choice and not any(top(column, names) in names for column in choice):
+            column = choice[0]
+            raise UnreadableFile(f"{path}: of its first {len(first)} rows none {missing(column, names)}")
+    yield from chain(first, rows)
+
+
+def with_text(row: Row, texts: Sequence[str]) -> Row | Found:
+    """A row with its text, or why it has none."""
+    try:
+        text = text_of(row.fields, texts)
+    except NotTextError as fault:
+        return Found(row.size, Dropped(at=row.at, reason="bad_row", value=str(fault)))
+    except UnicodeDecodeError as fault:
+        return Found(row.size, Dropped(at=row.at, reason="bad_utf8", value=f"byte {fault.start}"))
     size = row.size or utf8_bytes(text)
     if not text.strip():
         return Found(size, Dropped(at=row.at, reason="empty_text"))
@@ -62,100 +114,3 @@ def _checked(row: Row | Found, column: str) -> Row | Found:
 
 def utf8_bytes(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-
-
-def _json(path: Path) -> Iterator[Row | Found]:
-    number = 0
-    try:
-        for line in lines(path):
-            number = line.number
-            if not line.content and line.size <= LONGEST:
-                continue
-            content = line.content.removeprefix(MARK) if number == 1 else line.content
-            if content.strip() or line.size > LONGEST:
-                yield _object(line._replace(content=content))
-    except CutOffError as fault:
-        yield Found(0, Dropped(at=str(number + 1), reason=fault.reason, value=str(fault)))
-
-
-def _object(line: Line) -> Row | Found:
-    """The JSON object on a line. What orjson refuses and Python reads (NaN, lone surrogates) is taken."""
-
-    def dropped(reason: str, value: str | float) -> Found:
-        start = line.content[:2000].decode("utf-8", "replace")
-        return Found(line.size, Dropped(at=str(line.number), reason=reason, value=value, text=start))
-
-    if line.size > LONGEST:
-        return dropped("too_large", line.size)
-    try:
-        fields = orjson.loads(line.content)
-    except orjson.JSONDecodeError:
-        try:
-            fields = json.loads(line.content.decode())
-        except UnicodeDecodeError as fault:
-            return dropped("bad_utf8", f"byte {fault.start}")
-        except (ValueError, RecursionError) as fault:
-            return dropped("bad_json", str(fault))
-    if not isinstance(fields, dict):
-        return dropped("bad_row", f"a JSON {type(fields).__name__} is no row")
-    return Row(str(line.number), fields, "", line.size)
-
-
-def _parquet(path: Path, groups: tuple[int, int] | None, text: str, columns: Sequence[str]) -> Iterator[Row | Found]:
-    try:
-        file = pq.ParquetFile(path, memory_map=True)
-    except (pa.ArrowInvalid, OSError) as fault:
-        raise UnreadableFile(f"{path}: is no whole Parquet file ({fault}); fetch it anew or remove it") from None
-    with file:
-        names = file.schema_arrow.names
-        if text not in names:
-            raise UnreadableFile(f"{path}: has no column {text}; its columns are {', '.join(names)}")
-        wanted = [name for name in names if name == text or name in columns]
-        begin, end = groups or (0, file.num_row_groups)
-        row = sum(file.metadata.row_group(group).num_rows for group in range(begin))
-        for group in range(begin, end):
-            rows = file.metadata.row_group(group).num_rows
-            yield from _group(file, group, wanted, range(row, row + rows))
-            row += rows
-
-
-def _group(file: pq.ParquetFile, group: int, wanted: list[str], numbers: range) -> Iterator[Row | Found]:
-    """The rows of a row group; of a damaged one, those before the damage, and each lost row as `bad_record`."""
-    left = iter(numbers)
-    try:
-        for batch in file.iter_batches(batch_size=BATCH, row_groups=[group], columns=wanted):
-            yield from _rows(batch, left)
-    except (pa.ArrowException, OSError) as fault:
-        for number in left:
-            yield Found(0, Dropped(at=str(number), reason="bad_record", value=str(fault)[:200]))
-
-
-def _rows(batch: pa.RecordBatch, numbers: Iterator[int]) -> Iterator[Row | Found]:
-    try:
-        for fields in batch.to_pylist():
-            yield Row(str(next(numbers)), fields, "", 0)
-    except UnicodeDecodeError:  # to_pylist makes all or nothing
-        for at in range(batch.num_rows):
-            number = str(next(numbers))
-            try:
-                yield Row(number, batch.slice(at, 1).to_pylist()[0], "", 0)
-            except UnicodeDecodeError as fault:
-                yield Found(0, Dropped(at=number, reason="bad_utf8", value=f"byte {fault.start}"))
-
-
-def told(value: Any) -> str | None:
-    """A value of a table as words: dates in ISO 8601, nothing for null and empty."""
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    return clean(str(value)) if value not in (None, "", [], {}) else None
-
-
-def plain_value(value: Any) -> Any:
-    """A value of a table as JSON and UTF-8 can hold it: dates and larger integers than 64 bits become words."""
-    if isinstance(value, dict):
-        return {clean(str(name)): plain_value(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [plain_value(inner) for inner in value]
-    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and -(1 << 63) <= value < 1 << 63):
-        return value
-    return told(value)

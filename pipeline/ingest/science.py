@@ -1,4 +1,4 @@
-"""Papers -> documents: archives of JATS or LaTeX, single JATS files, and tables in peS2o's columns."""
+"""Files of papers -> documents: archives of JATS or LaTeX, and XML files of JATS or PubMed."""
 
 from __future__ import annotations
 
@@ -6,69 +6,58 @@ import io
 import re
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import orjson
+from lxml import etree
 
 from pipeline.documents import Document, Dropped
 from pipeline.ingest import archives
 from pipeline.ingest.archives import DamagedTarError, Member
-from pipeline.ingest.jats.article import read_article
+from pipeline.ingest.jats.article import MOST_BYTES, read_article
+from pipeline.ingest.jats.formula import name_of
 from pipeline.ingest.latex.source import read_source
+from pipeline.ingest.lines import CutOffError, blocks
 from pipeline.ingest.paper import NotAPaper, Paper
-from pipeline.ingest.reading import Found
-from pipeline.ingest.rows import plain_value, read_rows, told
-from pipeline.units import Piece
+from pipeline.ingest.pubmed import ROOTS, read_pubmed
+from pipeline.ingest.reading import DamagedFile, Found
 
-XML = (".xml", ".nxml")
+XML = tuple(f"{name}{packed}" for name in (".xml", ".nxml") for packed in ("", ".gz", ".zst"))
 ARXIV = re.compile(r"(?:.*/)?((?:[a-z-]+)?\d{4}\.?\d{3,5}(?:v\d+)?)\.gz")
 """A submission in arXiv's archives: 1202/1202.3665.gz, 0001/hep-th0001001.gz."""
 
-FACTS = ("id", "source", "added", "version")
-"""What peS2o and Dolma tell of a document besides its text."""
+HEAD = 64 << 10
+"""Bytes of an XML file in which its root element has to begin."""
 
 
-def read_article_file(path: Path, references: bool) -> Iterator[Found]:
-    """The one article of an XML file."""
-    xml = path.read_bytes()
+def read_xml(path: Path, references: bool) -> Iterator[Found]:
+    """The articles of an XML file, plain or compressed: one of JATS, or PubMed's records, as its root element says."""
+    xml = b""
+    try:
+        if root_of(next(blocks(path), b"")[:HEAD]) in ROOTS:
+            yield from read_pubmed(path)
+            return
+        for block in blocks(path):
+            xml += block
+            if len(xml) > MOST_BYTES:
+                break
+    except CutOffError as fault:
+        raise DamagedFile.told(path, f"byte {len(xml)}", str(fault)) from None
     yield Found(len(xml), _article(Member("0", path.name, len(xml), xml), xml, references))
+
+
+def root_of(head: bytes) -> str | None:
+    """The name of the outermost element of an XML file that begins so; None if it has none yet."""
+    parser = etree.XMLPullParser(events=("start",), resolve_entities=False, no_network=True, load_dtd=False)
+    with suppress(etree.XMLSyntaxError):  # what came before the fault has been read
+        parser.feed(head.lstrip())
+    return next((name_of(element) for _, element in parser.read_events()), None)
 
 
 def read_archive(path: Path, references: bool) -> Iterator[Found]:
     """Every file of a tar archive: an XML article, a LaTeX submission (.gz), or neither. Raises UnreadableFile."""
-    try:
-        for member in archives.members(path):
-            yield Found(member.size, _member(member, references))
-    except DamagedTarError as fault:
-        yield Found(0, Dropped(at="end", reason=fault.reason, value=str(fault)))
-
-
-def read_pes2o(piece: Piece) -> Iterator[Found]:
-    """Every row of a table in the columns of peS2o and Dolma; what else they tell stands in the metadata."""
-    for row in read_rows(piece, "text", (*FACTS, "created", "metadata", "license", "title", "url", "language")):
-        yield row if isinstance(row, Found) else Found(row.size, _told_document(row.at, row.text, row.fields))
-
-
-def _told_document(at: str, text: str, fields: dict[str, Any]) -> Document:
-    about = _about(fields.get("metadata"))
-    names = ("title", "url", "language", "license")
-    taken = {name: told(fields.get(name)) or told(about.get(name)) for name in names}
-    facts = {name: told(fields[name]) for name in FACTS if fields.get(name) is not None}
-    left = {name: plain_value(value) for name, value in about.items() if name not in names}
-    return Document(at=at, text=text, date=told(fields.get("created")), metadata={**left, **facts}, **taken)
-
-
-def _about(metadata: Any) -> dict[str, Any]:
-    """The metadata column: an object, its JSON, or a text of whatever kind, which is kept as it is."""
-    if isinstance(metadata, str) and metadata:
-        try:
-            metadata = orjson.loads(metadata)
-        except orjson.JSONDecodeError:
-            return {"metadata": metadata}
-    if isinstance(metadata, dict):
-        return metadata
-    return {"metadata": metadata} if metadata else {}
+    for member in archives.members(path):
+        yield Found(member.size, _member(member, references))
 
 
 def _member(member: Member, references: bool) -> Document | Dropped:

@@ -7,13 +7,19 @@ from pathlib import Path
 
 from pipeline.documents import DocumentWriter, Dropped, record
 from pipeline.ingest import raw
-from pipeline.ingest.code import read_code
-from pipeline.ingest.reading import Found, UnreadableFile
-from pipeline.ingest.rows import JSON, PARQUET, utf8_bytes
-from pipeline.ingest.science import XML, read_archive, read_article_file, read_pes2o
+from pipeline.ingest.code.repositories import ZIP, read_file, read_repository
+from pipeline.ingest.code.rows import is_table, read_code
+from pipeline.ingest.medline import ENDINGS as MEDLINE
+from pipeline.ingest.medline import read_medline
+from pipeline.ingest.papers import read_papers
+from pipeline.ingest.pdf import PDF, read_pdf
+from pipeline.ingest.reading import DamagedFile, Found, UnreadableFile
+from pipeline.ingest.remote import fetched
+from pipeline.ingest.rows import JSON, PARQUET, TABLES, utf8_bytes
+from pipeline.ingest.science import XML, read_archive, read_xml
 from pipeline.ingest.tables import read_table
 from pipeline.ingest.web import read_captures
-from pipeline.settings import ScienceSource, Source, TextSource
+from pipeline.settings import ScienceSource, Source, TextSource, WebSource
 from pipeline.tally import Tally
 from pipeline.units import Piece, Unit
 
@@ -21,11 +27,20 @@ Reader = Callable[[Piece, Source], Iterator[Found]]
 
 
 def _captures(piece: Piece, source: Source) -> Iterator[Found]:
-    return read_captures(Path(piece.path))
+    assert isinstance(source, WebSource)
+    return read_captures(Path(piece.path), source.extract)
 
 
 def _code(piece: Piece, source: Source) -> Iterator[Found]:
-    return read_code(piece)
+    return read_code(piece) if is_table(Path(piece.path)) else read_file(piece)
+
+
+def _repository(piece: Piece, source: Source) -> Iterator[Found]:
+    return read_repository(piece)
+
+
+def _file(piece: Piece, source: Source) -> Iterator[Found]:
+    return read_file(piece)
 
 
 def _archive(piece: Piece, source: Source) -> Iterator[Found]:
@@ -33,22 +48,31 @@ def _archive(piece: Piece, source: Source) -> Iterator[Found]:
 
 
 def _article(piece: Piece, source: Source) -> Iterator[Found]:
-    return read_article_file(Path(piece.path), isinstance(source, ScienceSource) and source.references)
+    return read_xml(Path(piece.path), isinstance(source, ScienceSource) and source.references)
 
 
 def _papers(piece: Piece, source: Source) -> Iterator[Found]:
-    return read_pes2o(piece)
+    return read_papers(piece, isinstance(source, ScienceSource) and source.references)
+
+
+def _records(piece: Piece, source: Source) -> Iterator[Found]:
+    return read_medline(Path(piece.path))
+
+
+def _pdf(piece: Piece, source: Source) -> Iterator[Found]:
+    yield read_pdf(Path(piece.path), references=isinstance(source, ScienceSource) and source.references)
 
 
 def _table(piece: Piece, source: Source) -> Iterator[Found]:
-    return read_table(piece, source.column if isinstance(source, TextSource) else "text")
+    assert isinstance(source, TextSource)
+    return read_table(piece, source.columns, source.keep)
 
 
 READERS: Mapping[str, Mapping[tuple[str, ...], Reader]] = {
     "web": {raw.CAPTURES: _captures},
-    "code": {(*PARQUET, *JSON): _code},
-    "science": {raw.ARCHIVES: _archive, XML: _article, (*PARQUET, *JSON): _papers},
-    "text": {(*PARQUET, *JSON): _table},
+    "code": {(*PARQUET, *JSON): _code, (*raw.ARCHIVES, *ZIP): _repository, ("",): _file},
+    "science": {raw.ARCHIVES: _archive, XML: _article, MEDLINE: _records, PDF: _pdf, TABLES: _papers},
+    "text": {TABLES: _table},
 }
 """Who reads what: kind of source -> endings of file names -> reader."""
 
@@ -56,7 +80,7 @@ READERS: Mapping[str, Mapping[tuple[str, ...], Reader]] = {
 def ingest(unit: Unit, out: Path, tally: Tally, *, source: Source, name: str) -> None:
     """Read the raw files of a unit of the source `name` and write its documents to `out`, if there are none too.
 
-    Raises UnreadableFile for a file that cannot be read at all, unless the source says to skip such files.
+    Raises UnreadableFile for a file that cannot be read, or not to its end, unless the source says to skip such files.
     """
     with DocumentWriter(out) as writer:
         for piece in unit.pieces:
@@ -72,11 +96,13 @@ def ingest(unit: Unit, out: Path, tally: Tally, *, source: Source, name: str) ->
 
 def _outcomes(piece: Piece, source: Source) -> Iterator[Found]:
     try:
-        yield from _reader(piece, source)(piece, source)
+        with fetched(piece) as local:
+            yield from _reader(local, source)(local, source)
     except UnreadableFile as fault:
         if source.on_bad_file == "fail":
             raise
-        yield Found(piece.size, Dropped(at="file", reason="bad_file", value=str(fault)))
+        size = 0 if isinstance(fault, DamagedFile) else piece.size  # its records have told theirs
+        yield Found(size, Dropped(at=fault.at, reason="bad_file", value=str(fault)))
 
 
 def _reader(piece: Piece, source: Source) -> Reader:
@@ -87,16 +113,21 @@ def _reader(piece: Piece, source: Source) -> Reader:
         told = ", ".join(ending for endings in known for ending in endings)
         raise UnreadableFile(f"{piece.path}: a source of kind {source.kind} reads {told}; narrow its pattern")
     try:
-        Path(piece.path).open("rb").close()
+        with Path(piece.path).open("rb") as file:
+            of_repository = reader is _file or (source.kind == "code" and piece.path.endswith(".json"))
+            if not file.read(1) and not of_repository:  # which has empty files
+                raise UnreadableFile(f"{piece.path}: is empty; fetch it anew or remove it")
     except OSError as fault:
         raise UnreadableFile(f"{piece.path}: cannot be opened ({fault.strerror}); mend that or remove it") from None
     return reader
 
 
-def raw_record(source: Source, path: Path, at: str) -> bytes:
+def raw_record(source: Source, path: Path | str, at: str) -> bytes:
     """The raw record that a document was made of: `at` is what follows the `#` of its origin.
 
-    A WARC record with its header, a line, a Parquet row as JSON, a member of an archive, or a whole XML file.
-    Raises UnreadableFile if there is no such record, as when the file is no longer the one that was read.
+    A WARC record with its header, a line, a table's row as JSON, a member of an archive, or a whole file. `path` may
+    be the address of a file in a store. Raises UnreadableFile if there is no such record, as when the file is no
+    longer the one that was read.
     """
-    return raw.record_at(path, at)
+    with fetched(Piece(path=str(path), name="", size=0)) as local:
+        return raw.record_at(Path(local.path), at)

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.documents import Document, Dropped
-from pipeline.ingest import http, warc
+from pipeline.ingest import capture, http
 from pipeline.ingest.charset import decode
-from pipeline.ingest.html import HostileMarkupError, main_text
+from pipeline.ingest.page.by_trafilatura import main_text
+from pipeline.ingest.page.page import HostileMarkupError, Page, read_page
 from pipeline.ingest.reading import Found
+from pipeline.settings import Extract
 
 PAGES = ("text/html", "application/xhtml+xml")
 HTML_STARTS = (b"<!doctype html", b"<html")
@@ -23,80 +25,89 @@ BINARY = {
 """First bytes of files that servers are known to call HTML."""
 
 
-def read_captures(path: Path) -> Iterator[Found]:
+def read_captures(path: Path, extract: Extract = "bertmill") -> Iterator[Found]:
     """Every record of a WARC or WET file: a page, or why it is none.
 
     Pages are `response` records of HTML with status 200, `resource` records of HTML, and `conversion` records of text.
     """
-    for record in warc.records(path):
-        yield record if isinstance(record, Found) else Found(record.size, _read(record))
+    for record in capture.records(path):
+        yield record if isinstance(record, Found) else Found(record.size, _read(record, extract))
 
 
-def _read(record: warc.Record) -> Document | Dropped:
+def _read(record: capture.Record, extract: Extract) -> Document | Dropped:
     kind = record.headers.get("warc-type", "").lower()
     if kind == "response":
-        return _response(record)
+        return _response(record, extract)
     mime = record.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "resource" and mime in PAGES:
-        return _page(record, record.block, None, mime)
+        return _page(record, record.block, None, mime, extract)
     if kind == "conversion" and mime == "text/plain":
         text, charset = decode(record.block, "utf-8", meta=False)
-        return _document(record, None, text, mime, charset)
+        return _document(record, Page(None, None, None, text), mime, charset)
     value = f"{kind} {mime}" if kind in ("resource", "conversion") else kind
     return Dropped(at=record.at, reason="not_a_page", value=value)
 
 
-def _response(record: warc.Record) -> Document | Dropped:
+def _response(record: capture.Record, extract: Extract) -> Document | Dropped:
     if not record.block.startswith(b"HTTP/"):  # dns: and ftp: captures are responses too
         scheme = _url(record).partition(":")[0]
         if scheme not in ("http", "https"):
             return Dropped(at=record.at, reason="not_a_page", value=scheme)
     try:
-        response = http.parse(record.block, warc.LARGEST)
+        response = http.parse(record.block, capture.LARGEST)
     except http.HttpError as fault:
         return Dropped(at=record.at, reason="bad_http", value=str(fault))
     except http.OversizeError:
-        return Dropped(at=record.at, reason="too_large", threshold=warc.LARGEST)
+        return Dropped(at=record.at, reason="too_large", threshold=capture.LARGEST)
     if response.status != 200:
         return Dropped(at=record.at, reason="http_status", value=str(response.status))
     mime = response.mime or _guessed(record, response.body)
     if mime not in PAGES:
         return Dropped(at=record.at, reason="not_a_page", value=mime or "no type")
-    return _page(record, response.body, response.charset, mime)
+    return _page(record, response.body, response.charset, mime, extract)
 
 
-def _guessed(record: warc.Record, body: bytes) -> str:
+def _guessed(record: capture.Record, body: bytes) -> str:
     """The type of a page whose server told none."""
     told = record.headers.get("warc-identified-payload-type", "").lower()
     return told or ("text/html" if body[:256].lstrip().lower().startswith(HTML_STARTS) else "")
 
 
-def _page(record: warc.Record, body: bytes, declared: str | None, mime: str) -> Document | Dropped:
+def _page(record: capture.Record, body: bytes, declared: str | None, mime: str, extract: Extract) -> Document | Dropped:
     for start, true in BINARY.items():
         if body.startswith(start):
             return Dropped(at=record.at, reason="not_a_page", value=f"{true} called {mime}")
     html, charset = decode(body, declared)
     try:
-        title, text = main_text(html)
+        page = read_page(html.encode("utf-8", "replace"))
     except HostileMarkupError as fault:
         return Dropped(at=record.at, reason="hostile_markup", value=str(fault), text=html[:2000])
-    except (RuntimeError, ValueError) as fault:  # what the parser's own faults derive from
-        return Dropped(at=record.at, reason="bad_html", value=str(fault), text=html[:2000])
-    return _document(record, title, text, mime, charset)
+    if extract == "trafilatura":
+        page = page._replace(text=main_text(html, _url(record)))
+    return _document(record, page, mime, charset)
 
 
-def _document(record: warc.Record, title: str | None, text: str, mime: str, charset: str) -> Document | Dropped:
-    text = text.strip("\r\n")
+def _document(record: capture.Record, page: Page, mime: str, charset: str) -> Document | Dropped:
+    text = page.text.strip("\r\n")
     if not text.strip():
-        return Dropped(at=record.at, reason="empty_text", value=title or "")
+        return Dropped(at=record.at, reason="empty_text", value=page.title or "")
     metadata = {"content_type": mime, "charset": charset}
+    captured = record.headers.get("warc-date")
+    if page.date and captured:
+        metadata["captured"] = captured
     if cut := record.headers.get("warc-truncated"):
         metadata["truncated"] = cut
-    date = record.headers.get("warc-date")
-    url = _url(record) or None
-    return Document(at=record.at, text=text, url=url, title=title, date=date, metadata=metadata)
+    return Document(
+        at=record.at,
+        text=text,
+        url=_url(record) or None,
+        title=page.title,
+        language=page.language,
+        date=page.date or captured,
+        metadata=metadata,
+    )
 
 
-def _url(record: warc.Record) -> str:
+def _url(record: capture.Record) -> str:
     """The page's address; some writers put it in angle brackets."""
     return record.headers.get("warc-target-uri", "").removeprefix("<").removesuffix(">")

@@ -1,11 +1,10 @@
-"""Licences of source files: which are permissive, and does a file come under one that is asked for?"""
+"""SPDX licence expressions: which licences are permissive, and may a file be used under those that are asked for?"""
 
 from __future__ import annotations
 
 import re
-from functools import cache
-
-from pipeline.filters.verdict import Failed
+from collections.abc import Iterator
+from functools import cache, lru_cache
 
 _BLUE_OAK = """
     BlueOak-1.0.0 BSD-2-Clause-Patent ADSL Apache-2.0 APAFML BSD-1-Clause BSD-2-Clause BSD-2-Clause-FreeBSD
@@ -32,35 +31,106 @@ PERMISSIVE = frozenset(_BLUE_OAK.split())
 """SPDX identifiers of the Blue Oak Council's Permissive License List (its grades model to lead), by which The Stack
 chose its files (Kocetkov et al. 2022, section 3.1; Lozhkov et al. 2024, section 2.1)."""
 
-_BETWEEN = re.compile(r"[,;|()\[\]'\"]|\s+(?:and|or)\s+|\s+", re.IGNORECASE)
-_NONE = {"", "none", "noassertion", "no_license", "null", "other", "unknown"}
+Asked = str | tuple[str, ...]
+"""`permissive`, `any`, or the SPDX names to keep."""
+
+LONGEST = 2000
+"""Characters of an expression at most; a longer one is no licence's name."""
+
+_TOKEN = re.compile(r"[()]|[^\s()\[\],;|/'\"]+|[,;|/]")
+_SILENT = {"none", "noassertion", "no_license", "null", "other", "unknown"}
+_RANK = {"or": 1, "and": 2}
+_GNU = re.compile(r"([al]?gpl|gfdl)-(\d)(\.\d)?(\+|-only|-or-later)?")
+_WITH = re.compile(r"\s+with\s+")
+_GNU_VERSIONS = ("1.0", "1.1", "1.2", "1.3", "2.0", "2.1", "3.0")
 
 
-def unlicensed(told: str | None, asked: str | tuple[str, ...]) -> Failed | None:
-    """Does a file come under the licences asked for: `permissive`, `any`, or SPDX names in any case?
+def accepted(told: str, asked: Asked) -> bool:
+    """May a file be used whose licence is the expression `told`?
 
-    Of several licences every one must do, as The Stack has it; so of "MIT OR GPL-2.0-only", too.
+    Of `A OR B` (and Cargo's old `A/B`) one must do, of `A AND B` both, and of a list "A, B" every one, as in The
+    Stack. `A WITH exception` does if `A` does, since an exception only adds permissions, or if it is asked for by
+    its whole name. `GPL-2.0-or-later` does where a later one is asked for. Deprecated names (GPL-2.0, GPL-2.0+)
+    count as those that replaced them; case does not count. What is no expression is not accepted.
     """
-    if asked == "any":
-        return None
-    names = spdx(told)
-    if not names:
-        return Failed("no_license", told or "none", threshold(asked))
-    wanted = _wanted(asked)
-    refused = [name for name in names if name.lower() not in wanted]
-    return Failed("license", ", ".join(refused), threshold(asked)) if refused else None
+    return asked == "any" or _accepted(told, asked)
 
 
-def spdx(told: str | None) -> list[str]:
-    """The licences that a column names: "MIT, Apache-2.0", "MIT OR ISC", "['MIT']"; nothing for "NOASSERTION"."""
-    names = _BETWEEN.split(told or "")
-    return [name for name in names if name.lower() not in _NONE]
+@lru_cache(maxsize=4096)
+def silent(told: str | None) -> bool:
+    """Does a column tell no licence at all: empty, "[]", "NOASSERTION", ...?"""
+    return not told or all(token.lower() in _SILENT or token in "(),;|/" for token in _TOKEN.findall(told[:LONGEST]))
 
 
-def threshold(asked: str | tuple[str, ...]) -> str:
+def threshold(asked: Asked) -> str:
+    """What was asked for, in words."""
     return asked if isinstance(asked, str) else ", ".join(asked)
 
 
+@lru_cache(maxsize=4096)
+def _accepted(told: str, asked: Asked) -> bool:
+    wanted = _wanted(asked)
+    values: list[bool] = []
+    pending: list[str] = []
+
+    def settle(least: int) -> None:
+        while pending and pending[-1] != "(" and _RANK[pending[-1]] >= least:
+            joint, second, first = pending.pop(), values.pop(), values.pop()
+            values.append(first or second if joint == "or" else first and second)
+
+    try:
+        for token in _joined(told):
+            if token == "(":
+                pending.append(token)
+            elif token == ")":
+                settle(0)
+                pending.pop()
+            elif token in _RANK:
+                settle(_RANK[token])
+                pending.append(token)
+            else:
+                values.append(_does(token, wanted))
+        settle(0)
+    except IndexError:  # an operator without its names, or a bracket without its partner
+        return False
+    return values == [True] and not pending
+
+
+def _joined(told: str) -> Iterator[str]:
+    """The tokens of an expression in lower case, `a~with~b` as one; names side by side are joined by `and`."""
+    told = _WITH.sub("~with~", told.lower()) if len(told) <= LONGEST else ""
+    before = "("
+    for token in _TOKEN.findall(told):
+        if token in _SILENT or token in ",;|":
+            continue
+        token = "or" if token == "/" else token
+        if token not in (")", "and", "or") and before not in ("(", "and", "or"):
+            yield "and"
+        yield token
+        before = token
+
+
+def _does(name: str, wanted: frozenset[str]) -> bool:
+    plain, joint, exception = name.partition("~with~")
+    today = _today(plain)
+    return today in wanted or f"{today}{joint}{exception}" in wanted or plain.removesuffix("+") in wanted
+
+
 @cache
-def _wanted(asked: str | tuple[str, ...]) -> frozenset[str]:
-    return frozenset(name.lower() for name in (PERMISSIVE if asked == "permissive" else asked))
+def _wanted(asked: Asked) -> frozenset[str]:
+    """The names that do, in lower case, with those that let a file be used under one of them."""
+    asked_for = PERMISSIVE if asked == "permissive" else asked
+    parts = [_WITH.sub("~with~", name.lower()).partition("~with~") for name in asked_for]
+    names = {f"{_today(plain)}{joint}{exception}" for plain, joint, exception in parts}
+    for name in tuple(names):
+        if found := _GNU.fullmatch(name):
+            family, version = found[1], f"{found[2]}{found[3]}"
+            names |= {f"{family}-{earlier}-or-later" for earlier in _GNU_VERSIONS if earlier <= version}
+    return frozenset(names)
+
+
+def _today(name: str) -> str:
+    """A name of the GNU family as SPDX writes it since version 3: gpl-2.0 -> gpl-2.0-only."""
+    if not (found := _GNU.fullmatch(name)):
+        return name
+    return f"{found[1]}-{found[2]}{found[3] or '.0'}-{'or-later' if found[4] in ('+', '-or-later') else 'only'}"

@@ -1,9 +1,10 @@
 """A JATS XML article -> its title, abstract and body as text: what a reader reads from top to bottom.
 
 Left out: tables' bodies (rows of cells make no sentences, and spans and nested headers are lost when laid in a
-line) with their notes, pictures, lists of supplementary files, acknowledgements, footnotes and their marks,
-authors' notes, keywords, translations (sub-articles, abstracts, captions in a second language) and the teasers
-of tables of contents. Kept: captions, boxes, appendices, glossaries, reviewers' reports and replies.
+line) with their notes, pictures, lists of supplementary files, acknowledgements, marks of footnotes, notes on
+interests and funding, authors' notes, keywords, translations (sub-articles, abstracts, captions in a second language)
+and the teasers of tables of contents. Kept: captions, boxes, appendices, glossaries, notes at the end, reviewers'
+reports and replies.
 """
 
 from __future__ import annotations
@@ -18,12 +19,37 @@ from lxml import etree
 from pipeline.ingest.blocks import GAP, Blocks
 from pipeline.ingest.jats.formula import delimited, mathml, name_of, tex_of
 from pipeline.ingest.jats.front import facts_of
-from pipeline.ingest.jats.words import FLOATS, LEAVES, LEFT_OUT, MARKS, PARAGRAPHS, SECTIONS, SPACED, TEASERS
+from pipeline.ingest.jats.words import (
+    FLOATS,
+    LEAVES,
+    LEFT_OUT,
+    MARKS,
+    NOTES,
+    PARAGRAPHS,
+    ROOTS,
+    SECTIONS,
+    SPACED,
+    TEASERS,
+)
 from pipeline.ingest.paper import NotAPaper, Paper
 
 MOST_BYTES = 16 << 20
 """A longer article is refused. At worst (nothing but short elements) 16 MB took 870 MB of memory and 4 seconds; the
 longest of 176 real articles has 0.9 MB."""
+
+TITLES = (
+    "{*}front/{*}article-meta/{*}title-group",
+    "{*}book-part-meta/{*}title-group",
+    "{*}book-meta/{*}book-title-group",
+)
+MENDABLE = re.compile(r"Entity '\w+' not defined|not proper UTF-8|Unsupported encoding|Input is not|invalid bytes")
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
+PROLOG = 2_000
+"""Characters in which a document type is looked for."""
+
+TAGS = re.compile(r"<(?:!--|/?[A-Za-z])[^<>]{0,400}>")
+"""HTML that stands in an article as text."""
 
 DECLARED = 8
 """An entity that the file itself declares counts as the characters it stands for, up to 8 of them."""
@@ -33,17 +59,20 @@ NUMBER = re.compile(r"[0-9+−–-]+")
 
 
 def read_article(xml: bytes, *, references: bool = False) -> Paper:
-    """One article of JATS, NLM or PMC form. Superscript numbers become Unicode's (10⁻³, not 10-3); citations set as
+    """One article of JATS, NLM or PMC form, or a chapter or book of BITS; in a wrapper, the first.
+
+    Superscript numbers become Unicode's (10⁻³, not 10-3); citations set as
     superscripts are left out, those in brackets are text.
 
     `references` keeps the list of references. Nothing is fetched: no DTD, no entity but those of characters.
     Raises NotAPaper: bad_xml, not_an_article, empty_text.
     """
-    root = _parsed(xml)
-    if name_of(root) != "article":
-        raise NotAPaper("not_an_article", root.tag if isinstance(root.tag, str) else None)
+    whole = _parsed(xml)
+    root = next((element for element in whole.iter("*") if name_of(element) in ROOTS), None)
+    if root is None:
+        raise NotAPaper("not_an_article", whole.tag if isinstance(whole.tag, str) else None)
     reader = _Reader(root, references=references)
-    title = reader.line(root.find("{*}front/{*}article-meta/{*}title-group"))
+    title = next(filter(None, (reader.line(root.find(path)) for path in TITLES)), None)
     for part in _parts(root):
         reader.read(part)
     body = reader.blocks.text()
@@ -57,17 +86,39 @@ def read_article(xml: bytes, *, references: bool = False) -> Paper:
 def _parsed(xml: bytes) -> Any:
     if len(xml) > MOST_BYTES:
         raise NotAPaper("bad_xml", f"{len(xml)} bytes; at most {MOST_BYTES} are read")
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_pis=True)
+    xml = xml.lstrip()
     try:
-        return etree.fromstring(xml.lstrip(), parser)
+        return _tree(xml)
+    except etree.XMLSyntaxError as fault:
+        if not MENDABLE.search(fault.msg or ""):
+            raise NotAPaper("bad_xml", fault.msg) from None
+    try:
+        return _tree(_mended(xml))
     except etree.XMLSyntaxError as fault:
         raise NotAPaper("bad_xml", fault.msg) from None
 
 
+def _tree(xml: bytes) -> Any:
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_pis=True)
+    return etree.fromstring(xml, parser)
+
+
+def _mended(xml: bytes) -> bytes:
+    """With a document type, so that a name such as &nbsp; is no error, and in UTF-8 where that was only claimed."""
+    try:
+        text = xml.decode("utf-16" if xml.startswith(UTF_16) else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = xml.decode("cp1252", "replace")
+    text = DECLARATION.sub("", text, count=1)
+    kind = "" if "<!DOCTYPE" in text[:PROLOG] else '<!DOCTYPE article SYSTEM "article.dtd">'
+    return (kind + text).encode()
+
+
 def _parts(article: Any) -> Iterator[Any]:
     """In reading order: abstracts, body, back, floats kept apart, reviews and replies."""
-    yield from article.iterfind("{*}front/{*}article-meta/{*}abstract")
-    for name in ("body", "back", "floats-group", "sub-article", "response"):
+    for name in ("front/{*}article-meta/{*}abstract", "book-part-meta/{*}abstract", "book-meta/{*}abstract"):
+        yield from article.iterfind(f"{{*}}{name}")
+    for name in ("body", "book-body", "back", "book-back", "floats-group", "sub-article", "response"):
         yield from article.iterfind(f"{{*}}{name}")
 
 
@@ -116,12 +167,12 @@ class _Reader:
         elif name in PARAGRAPHS:
             blocks.end()
         display, self.display = self.display, self.display or name == "disp-formula"
-        if element.text:
-            blocks.line.append(element.text)
+        if text := element.text:
+            blocks.line.append(text if "</" not in text else _untagged(text))
         for child in element:
             self.read(child)
-            if child.tail:
-                blocks.line.append(child.tail)
+            if text := child.tail:
+                blocks.line.append(text if "</" not in text else _untagged(text))
             elif name in SPACED:
                 blocks.line.append(" ")
         self.display = display
@@ -220,12 +271,18 @@ class _Reader:
         return kind == "bibr" and (raised or (element.find("{*}sup") is not None and not (element.text or "").strip()))
 
     def _is_foreign(self, name: str, element: Any) -> bool:
-        """A translation, or a teaser of what follows."""
+        """A translation, a teaser of what follows, or a note that is no text of the article."""
+        if name == "fn":
+            return name_of(element.getparent()) != "fn-group" or element.get("fn-type") not in NOTES
         if name == "sub-article":
             return bool(element.get("article-type") == "translation")
         if name in ("fig", "table-wrap"):
             return (_language(element) or self.language) != self.language
         return name == "abstract" and element.get("abstract-type") in TEASERS
+
+
+def _untagged(text: str) -> str:
+    return html.unescape(TAGS.sub(" ", text))
 
 
 def _language(element: Any) -> str | None:

@@ -7,6 +7,12 @@ from typing import Any
 
 from pipeline.ingest.jats.formula import name_of
 
+METAS = ("{*}front/{*}article-meta", "{*}book-part-meta", "{*}book-meta")
+DOIS = (
+    "{*}article-id[@pub-id-type='doi']",
+    "{*}book-part-id[@book-part-id-type='doi']",
+    "{*}book-id[@book-id-type='doi']",
+)
 LICENSE_WORDS = 200
 """Characters kept of a licence that is told in words only."""
 
@@ -22,10 +28,10 @@ LATER = frozenset({"collection", "pmc-release", "nihms-submitted", "corrected", 
 
 def facts_of(article: Any) -> tuple[str | None, str | None, dict[str, str]]:
     """(licence, date, metadata): metadata has doi, journal, language and article_type, as far as they are given."""
-    meta = article.find("{*}front/{*}article-meta")
+    meta = next((meta for path in METAS if (meta := article.find(path)) is not None), None)
     language = article.get("{http://www.w3.org/XML/1998/namespace}lang")
     facts = {
-        "doi": _text(article, "{*}front/{*}article-meta/{*}article-id[@pub-id-type='doi']"),
+        "doi": "" if meta is None else next(filter(None, (_text(meta, path) for path in DOIS)), ""),
         "journal": _text(article, "{*}front/{*}journal-meta//{*}journal-title"),
         "language": language.lower() if language else "",
         "article_type": article.get("article-type") or "",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from pipeline.ingest.latex.macros import LONGEST_OPTION, Input, Macro, Span
+from pipeline.ingest.latex.macros import LONGEST_OPTION, NO_VALUE, Input, Macro, Parameter, Span
 
 NAMED = re.compile(r"\s*=?\s*(\\(?:[A-Za-z]+|[^A-Za-z\s]))(?![@_])")
+SPECIFIED = re.compile(r"[+!>]?([smovlubtrRdDoOgGe])((?<=[dDrR])\s*\S\S|(?<=t)\s*\S|)\s*(?:\{([^{}]*)\})?")
 PARAMETERS = re.compile(r"((?:#[1-9])*)\s*(?=\{)")
 
 
@@ -16,14 +17,32 @@ def newcommand(inputs: Input, word: str) -> None:
     body = inputs.argument()
     command = "" if name is None else name.text.strip()
     if body and command.startswith("\\") and not (word == "providecommand" and command[1:] in inputs.macros):
-        inputs.define(command[1:], _arity(count), default.text if default else None, body.text)
+        inputs.define(command[1:], _parameters(count, default), body.text)
+
+
+def document_command(inputs: Input, word: str) -> None:
+    r"""\NewDocumentCommand{\x}{O{z} m}{text}, with every kind of argument that its specification knows."""
+    name, specification, body = inputs.argument(), inputs.argument(braced=True), inputs.argument(braced=True)
+    command = "" if name is None else name.text.strip()
+    given = word.startswith("Provide") and command[1:] in inputs.macros
+    if specification and body and command.startswith("\\") and not given:
+        inputs.define(command[1:], _specified(specification.text), body.text)
+
+
+def document_environment(inputs: Input, word: str) -> None:
+    r"""\NewDocumentEnvironment{x}{o m}{begin}{end}."""
+    name, specification = inputs.argument(), inputs.argument(braced=True)
+    begin, end = inputs.argument(braced=True), inputs.argument(braced=True)
+    if name and specification and begin and end:
+        inputs.define(f"begin {name.text}", _specified(specification.text), begin.text)
+        inputs.define(f"end {name.text}", (), end.text)
 
 
 def operator(inputs: Input, word: str) -> None:
     r"""\DeclareMathOperator{\x}{text}."""
     name, body = inputs.argument(), inputs.argument()
     if name and body and name.text.strip().startswith("\\"):
-        inputs.define(name.text.strip()[1:], 0, None, rf"\operatorname{{{body.text}}}")
+        inputs.define(name.text.strip()[1:], (), rf"\operatorname{{{body.text}}}")
 
 
 def primitive(inputs: Input, word: str) -> None:
@@ -37,7 +56,7 @@ def primitive(inputs: Input, word: str) -> None:
     if brace >= 0:
         frame.pos = brace
         if (body := inputs.argument(braced=True)) and parameters:
-            inputs.define(name[1][1:], len(parameters[1]) // 2, None, body.text)
+            inputs.define(name[1][1:], (Parameter("m"),) * (len(parameters[1]) // 2), body.text)
 
 
 def alias(inputs: Input, word: str) -> None:
@@ -50,7 +69,7 @@ def alias(inputs: Input, word: str) -> None:
         frame.pos = name.end()
         names.append(name[1])
     new, old = names
-    inputs.macros[new[1:]] = inputs.macros.get(old[1:]) or Macro(0, None, [old])
+    inputs.macros[new[1:]] = inputs.macros.get(old[1:]) or Macro((), [old])
 
 
 def environment(inputs: Input, word: str) -> None:
@@ -58,8 +77,8 @@ def environment(inputs: Input, word: str) -> None:
     name, count, default = inputs.argument(), inputs.option(), inputs.option()
     begin, end = inputs.argument(braced=True), inputs.argument(braced=True)
     if name and begin and end:
-        inputs.define(f"begin {name.text}", _arity(count), default.text if default else None, begin.text)
-        inputs.define(f"end {name.text}", 0, None, end.text)
+        inputs.define(f"begin {name.text}", _parameters(count, default), begin.text)
+        inputs.define(f"end {name.text}", (), end.text)
 
 
 def switch(inputs: Input, word: str) -> None:
@@ -69,6 +88,22 @@ def switch(inputs: Input, word: str) -> None:
         inputs.switches.setdefault(name.text[1:], False)
 
 
-def _arity(count: Span | None) -> int:
+def _parameters(count: Span | None, default: Span | None) -> tuple[Parameter, ...]:
     told = "" if count is None else count.text.strip()
-    return int(told) if re.fullmatch("[1-9]", told) else 0
+    parameters = (Parameter("m"),) * (int(told) if re.fullmatch("[1-9]", told) else 0)
+    return (Parameter("o", default.text), *parameters[1:]) if default and parameters else parameters
+
+
+def _specified(specification: str) -> tuple[Parameter, ...]:
+    """At most nine; what is not understood is taken as an argument in braces."""
+    parameters: list[Parameter] = []
+    for kind, pair, default in SPECIFIED.findall(specification)[:9]:
+        if kind in "oOdDgG":
+            brackets = pair.strip() if kind in "dD" else "{}" if kind in "gG" else "[]"
+            brackets = brackets if len(brackets) == 2 else "[]"
+            parameters.append(Parameter("o", default if kind in "ODG" else NO_VALUE, brackets))
+        elif kind in "st":
+            parameters.append(Parameter(kind, pair.strip()[:1]))
+        else:
+            parameters.append(Parameter("m"))
+    return tuple(parameters)

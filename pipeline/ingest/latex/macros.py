@@ -29,11 +29,19 @@ NESTED_OPTIONS = 4
 """Brackets within an optional argument; with more, a row of open brackets would be searched again from each."""
 
 BRACE = re.compile(r"\\(?:url|path|href|nolinkurl)[ ]*(\{)[^{}\n]*(\})|\\(?s:.)|%[^\n]*|[{}]")
+GROUP = re.compile(r"\{(?:[^{}\\%]++|\\(?:[^A-Za-z]|[A-Za-z]++)|\{(?:[^{}\\%]++|\\(?:[^A-Za-z]|[A-Za-z]++))*+\})*+\}")
+"""A group with at most one level in it and nothing commented out, as nearly all are."""
+
+
 OPTION = re.compile(r"\\(?s:.)|%[^\n]*|[{\[\]]")
 BLANK = re.compile(r"(?:\s|%[^\n]*(?:\n|\Z))*")
 COMMAND = re.compile(r"\\(?:[A-Za-z@]+|(?s:.))")
 ENDS_IN_A_WORD = re.compile(r"\\[A-Za-z]+\Z")
 CONDITION = re.compile(r"\\(if[A-Za-z@]*|else|fi)(?![A-Za-z@])")
+NO_VALUE, TRUE, FALSE = r"\NoValue", r"\BooleanTrue", r"\BooleanFalse"
+"""What \\NewDocumentCommand hands over for an argument left out, a star that stands, one that does not."""
+
+CHOICE = re.compile(r"If(?:No)?(?:Value|Boolean|Blank)(?:TF|T|F)\Z")
 PROGRAMS = re.compile(r"\\(?:if|csname|expandafter|futurelet|@|catcode|loop|read|afterassignment|protected@)|@")
 """What only TeX itself can carry out: a macro with this in it is left alone."""
 
@@ -51,6 +59,8 @@ class Source:
     def close_of(self, brace: int) -> int | None:
         """Where the group that opens here closes; None if it never does."""
         if self._pairs is None:
+            if found := GROUP.match(self.text, brace):
+                return found.end() - 1
             self._pairs, opened = {}, []
             for found in BRACE.finditer(self.text):
                 sign = found[0]
@@ -95,11 +105,18 @@ class Frame:
         self.depth, self.then, self.file = depth, then, file
 
 
+class Parameter(NamedTuple):
+    """One argument of a macro: `m` in braces, `o` in the brackets `pair`, `s` a star, `v` nothing that is printed."""
+
+    kind: str
+    default: str = ""
+    pair: str = "[]"
+
+
 class Macro(NamedTuple):
     """A definition: its text cut at its parameters, even places text, odd places their numbers."""
 
-    arity: int
-    default: str | None
+    parameters: tuple[Parameter, ...]
     pieces: list[str]
 
 
@@ -136,14 +153,16 @@ class Input:
         """The files being read, outermost first."""
         return [frame.file for frame in self.frames if frame.file is not None]
 
-    def option(self) -> Span | None:
+    def option(self, pair: str = "[]") -> Span | None:
         """An optional argument in brackets, if one follows."""
         frame = self.top()
         if frame is None:
             return None
         text, start = frame.source.text, self._after_blank(frame)
-        if start >= frame.end or text[start] != "[":
+        if start >= frame.end or text[start] != pair[0]:
             return None
+        if pair != "[]":
+            return self._delimited(frame, start, pair[1])
         place, last, depth = start + 1, min(frame.end, start + LONGEST_OPTION), 0
         while found := OPTION.search(text, place, last):
             place = found.end()
@@ -160,6 +179,16 @@ class Input:
                 frame.pos = place
                 return Span(frame.source, start + 1, found.start())
         return None
+
+    def _delimited(self, frame: Frame, start: int, closing: str) -> Span | None:
+        last = min(frame.end, start + LONGEST_OPTION)
+        if closing == "}" and frame.source.text[start] == "{":
+            return self.argument(braced=True)
+        close = frame.source.text.find(closing, start + 1, last)
+        if close < 0:
+            return None
+        frame.pos = close + 1
+        return Span(frame.source, start + 1, close)
 
     def argument(self, *, braced: bool = False) -> Span | None:
         """The next argument: a group, or (unless `braced`) a command or a character."""
@@ -185,26 +214,21 @@ class Input:
         blank = BLANK.match(frame.source.text, frame.pos, frame.end)
         return blank.end() if blank else frame.pos
 
-    def define(self, name: str, arity: int, default: str | None, body: str) -> None:
+    def define(self, name: str, parameters: tuple[Parameter, ...], body: str) -> None:
         """Know a macro, unless only TeX could carry it out."""
         if not PROGRAMS.search(body):
-            self.macros[name] = Macro(arity, default, re.split(r"#([1-9])", body))
+            self.macros[name] = Macro(parameters, re.split(r"#([1-9])", body))
 
-    def expand(self, name: str) -> bool:
+    def expand(self, name: str, *, starred: bool = False) -> bool:
         """Put a macro's text, with its arguments in it, before what follows; False when it cannot be."""
         macro, depth = self.macros[name], self.frames[-1].depth
         if depth == 0:
             self._root = (len(self.frames), name, 0)
         if depth >= DEEPEST or self.allowance <= 0:
             return False
-        arguments: list[str] = []
-        if macro.default is not None and macro.arity:
-            option = self.option()
-            arguments.append(macro.default if option is None else option.text)
-        while len(arguments) < macro.arity:
-            argument = self.argument()
-            arguments.append("" if argument is None else argument.text)
-        text = "".join(self._filled(macro.pieces, arguments))
+        arguments = [self._given(parameter, starred) for parameter in macro.parameters]
+        pieces = macro.pieces
+        text = pieces[0] if len(pieces) == 1 else "".join(self._filled(pieces, arguments))
         self.allowance -= len(text) + PRICE
         base, root, spent = self._root
         self._root = (base, root, spent + len(text) + PRICE)
@@ -213,6 +237,37 @@ class Input:
         elif text:
             self.frames.append(Frame(Span(Source(text), 0, len(text)), depth + 1, None, None))
         return True
+
+    def _given(self, parameter: Parameter, starred: bool) -> str:
+        if parameter.kind == "m":
+            argument = self.argument()
+            return "" if argument is None else argument.text
+        if parameter.kind == "o":
+            option = self.option(parameter.pair)
+            return parameter.default if option is None else option.text
+        if parameter.kind == "s":
+            return TRUE if starred or self._sign("*") else FALSE
+        return TRUE if parameter.kind == "t" and self._sign(parameter.default) else FALSE
+
+    def _sign(self, sign: str) -> bool:
+        frame = self.top()
+        if frame is None or not sign or not frame.source.text.startswith(sign, frame.pos, frame.end):
+            return False
+        frame.pos += len(sign)
+        return True
+
+    def choose(self, word: str) -> None:
+        r"""\IfNoValueTF and its kin: go on with the branch that the argument asks for."""
+        tested = self.argument()
+        told = "" if tested is None else tested.text.strip()
+        holds = told == TRUE
+        if "Value" in word:
+            holds = (told == NO_VALUE) == ("No" in word)
+        elif "Blank" in word:
+            holds = not told
+        branches = [self.argument() if branch in word[-2:] else None for branch in "TF"]
+        if chosen := branches[not holds]:
+            self.push(chosen)
 
     def _filled(self, pieces: list[str], arguments: list[str]) -> Iterator[str]:
         for place, piece in enumerate(pieces):

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
+from pipeline.ingest.latex.citations import Citations
 from pipeline.ingest.latex.macros import Input, Source, Span
 from pipeline.ingest.latex.typeset import Page
 from pipeline.ingest.paper import NotAPaper, Paper
 
-MOST_CHARACTERS = 20_000_000
-"""Read for one submission, a file counted each time it is input: the longest book tried has 3 million."""
+MOST_CHARACTERS = 5_000_000
+"""Read for one submission, a file counted each time it is input: the longest book tried has 3 million.
+At worst (nothing but short macros, citations or footnotes) 5 million take 4 seconds."""
 
 MOST_BYTES = 4 * MOST_CHARACTERS
 """A longer file cannot have so few characters, and is not looked into."""
@@ -26,6 +29,24 @@ DEEPEST_INPUT = 20
 MOST_ROOTS = 200
 """Files that no other inputs, looked at in search of the main one."""
 
+PREAMBLE = 20_000
+r"""Bytes of a file in which \inputenc is looked for."""
+
+MOST_BIBTEX = 2_000_000
+"""Bytes of a BibTeX file that is read for the names in citations; some are a whole group's library."""
+
+MARKS = "\x00\x01\x02\x03"
+"""Signs that no text holds: gaps, holes and references are marked with them."""
+
+INPUTENC = re.compile(rb"\\(?:usepackage|RequirePackage)\s*\[([\w-]+)\]\s*\{inputenc\}")
+ENCODINGS = {
+    "latin1": "cp1252", "latin2": "iso8859-2", "latin3": "iso8859-3", "latin4": "iso8859-4", "latin5": "iso8859-9",
+    "latin9": "iso8859-15", "latin10": "iso8859-16", "ansinew": "cp1252", "cp1250": "cp1250", "cp1251": "cp1251",
+    "cp1252": "cp1252", "cp1257": "cp1257", "cp437": "cp437", "cp850": "cp850", "cp852": "cp852", "cp866": "cp866",
+    "koi8-r": "koi8-r", "koi8-u": "koi8-u", "applemac": "mac-roman", "macce": "mac-latin2", "decmulti": "cp1252",
+}  # fmt: skip
+"""The encodings of LaTeX's inputenc by Python's names."""
+
 OTHER_KINDS = re.compile(
     r"\.(?:cls|sty|bst|bib|bbl|clo|def|cfg|ldf|fd|eps|pdf|png|jpe?g|gif|ps|svg|csv|dat|log|aux|toc|md|json|html)",
     re.IGNORECASE,
@@ -37,10 +58,16 @@ PART = re.compile(r"^[^%\n]*\\documentclass\s*(?:\[[^\[\]]*\])?\s*\{(?:subfiles|
 """A part that can also be set alone."""
 
 BEGINS = re.compile(r"^[^%\n]*\\begin\s*\{document\}", re.MULTILINE)
-FRAGMENT = re.compile(r"\\(?:chapter|section|subsection|bye|magnification|end|par|begin)(?![A-Za-z])")
-INPUTS = re.compile(
-    r"\\[A-Za-z]*(?:input|include|import|subfile)\s*(?:\[([\w./-]+)\])?\s*\{?\s*([\w./-]+)|\\(?s:.)|%[^\n]*"
+FRAGMENT = re.compile(
+    r"\\(?:chapter|section|subsection|bye|magnification|end|par|begin|document|topmatter|beginsection|proclaim)(?![A-Za-z])"
 )
+INPUTS = re.compile(r"(?:input|include|import|subfile)\s*(?:\[([\w./-]+)\])?\s*\{?\s*([\w./-]+)")
+COMMAND = re.compile(r"\\[A-Za-z]*\Z")
+"""What comes before the end of a command's name."""
+
+LONGEST_COMMAND = 30
+LONGEST_LINE = 400
+"""Characters before a command in which a comment may have begun."""
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 WORDED = re.compile(r"(?:(\d{1,2})(?:st|nd|rd|th)? )?([A-Z][a-z]{2,8})\.?(?: (\d{1,2})(?:st|nd|rd|th)?)?,? (\d{4})")
 ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
@@ -49,23 +76,32 @@ ISO = re.compile(r"\b(\d{4})-(\d{2})-(\d{2})\b")
 def read_source(files: Mapping[str, bytes], *, references: bool = False) -> Paper:
     r"""Member names -> contents of one submission; a single file may have any name.
 
-    A file is UTF-8 or else Latin-1. The main file has \documentclass and \begin{document}; of several, the one that
+    A file is UTF-8, or else what \inputenc says, or else Windows-1252.
+    The main file has \documentclass and \begin{document}; of several, the one that
     00README names, or the one that with its inputs is longest. Without one, the longest file with sections or
     environments is read as a fragment. `references` keeps the bibliography.
     Raises NotAPaper: not_latex, bad_latex (more than MOST_CHARACTERS), empty_text.
     """
     submission = _Submission(files)
     main = submission.main()
-    whole = any(STARTS.search(submission.text(name)) for name in submission.closure(main))
-    inputs = Input()
-    page = Page(inputs, lambda name: submission.load(name, inputs), preamble=whole, references=references)
-    submission.load(main, inputs)
-    body = page.set()
+    texts = [submission.text(name) for name in submission.closure(main)]
+    whole = all(any(map(sign.search, texts)) for sign in (STARTS, BEGINS))
+    page, body = _set(submission, main, preamble=whole, references=references)
+    if not body and whole:  # \begin{document} stood in an example only
+        page, body = _set(submission, main, preamble=False, references=references)
     title = page.title or None
     if not body:
         raise NotAPaper("empty_text", title)
     text = f"{title}\n\n{body}" if title else body
     return Paper(text=text, title=title, license=None, date=_iso(page.date), metadata={"main": main})
+
+
+def _set(submission: _Submission, main: str, *, preamble: bool, references: bool) -> tuple[Page, str]:
+    inputs = Input()
+    cited = Citations(lambda: submission.bibliography(main))
+    page = Page(inputs, lambda name: submission.load(name, inputs), cited, preamble=preamble, references=references)
+    submission.load(main, inputs)
+    return page, page.set()
 
 
 class _Submission:
@@ -86,14 +122,36 @@ class _Submission:
             try:
                 text = self.files[name].decode("utf-8-sig")
             except UnicodeDecodeError:
-                text = self.files[name].decode("latin-1")
-            self.decoded[name] = Source(text.replace("\r\n", "\n").replace("\r", "\n").replace("\x00", ""))
+                text = self.files[name].decode(self._declared(name), "replace")
+            if "\r" in text:
+                text = text.replace("\r\n", "\n").replace("\r", "\n")
+            for mark in MARKS:
+                if mark in text:
+                    text = text.replace(mark, "")
+            self.decoded[name] = Source(text)
         return self.decoded[name]
+
+    def _declared(self, name: str) -> str:
+        """The encoding that this file declares, or the first other that does."""
+        for other in (name, *self.files):
+            if found := INPUTENC.search(self.files[other][:PREAMBLE]):
+                return ENCODINGS.get(found[1].decode().lower(), "cp1252")
+        return "cp1252"
+
+    def bibliography(self, main: str) -> Iterator[str]:
+        """What may hold the bibliography, the list that was printed before the data it was made from."""
+        closure = self.closure(main)
+        texts = [name for name in closure if not name.endswith(".bib")]
+        for ending, longest in ((".bbl", MOST_BYTES), (".bib", MOST_BIBTEX)):
+            texts += [name for name in self.files if name.lower().endswith(ending) and len(self.files[name]) <= longest]
+        yield from (self.text(name) for name in dict.fromkeys(texts))
 
     def main(self) -> str:
         """The name of the file that the others are input from."""
         names = [name for name in self.files if not OTHER_KINDS.fullmatch(PurePosixPath(name).suffix)]
         names = [name for name in names if self._is_text(name)]
+        if len(names) == 1 and FRAGMENT.search(self.text(names[0])):
+            return names[0]
         if named := [name for name in self._named() if name in names]:
             return named[0]
         drawn_in = {target for name in names for target in self.inputs_of(name) if target != name}
@@ -142,18 +200,17 @@ class _Submission:
     def inputs_of(self, name: str) -> list[str]:
         """What a file says it inputs, as far as it is there."""
         if name not in self.inputs:
-            told = (
-                f"{folder}/{other}" if folder else other for folder, other in INPUTS.findall(self.text(name)) if other
-            )
-            members = (self._member(other, name) for other in told)
+            members = (self._member(other, name) for other in _drawn_in(self.text(name)))
             self.inputs[name] = [member for member in members if member and self._is_text(member)]
         return self.inputs[name]
 
     def _member(self, name: str, reader: str) -> str | None:
         name = name.strip().strip('"')
-        for folder in (PurePosixPath(), PurePosixPath(reader).parent):
+        for folder in ("", posixpath.dirname(reader)):
             for ending in ("", ".tex", ".ltx"):
-                path = _plain(str(folder / (name + ending)))
+                path = posixpath.normpath(posixpath.join(folder, name.lstrip("/") + ending))
+                while path.startswith("../"):
+                    path = path[3:]
                 if path in self.files or (path := self.folded.get(path.lower(), "")):
                     return path
         return None
@@ -175,15 +232,15 @@ class _Submission:
         return True
 
 
-def _plain(path: str) -> str:
-    """A path without `.` and `..`."""
-    parts: list[str] = []
-    for part in PurePosixPath(path).parts:
-        if part == ".." and parts:
-            parts.pop()
-        elif part not in ("..", "/"):
-            parts.append(part)
-    return "/".join(parts)
+def _drawn_in(text: str) -> Iterator[str]:
+    """The files that a text inputs, where it is no comment."""
+    for found in INPUTS.finditer(text):
+        start = found.start()
+        if COMMAND.search(text, max(0, start - LONGEST_COMMAND), start):
+            first = max(0, start - LONGEST_LINE)
+            line = text[max(text.rfind("\n", first, start) + 1, first) : start]
+            if "%" not in line.replace("\\%", ""):
+                yield f"{found[1]}/{found[2]}" if found[1] else found[2]
 
 
 def _iso(date: str) -> str | None:

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
+import orjson
+
 from pipeline.documents import Document, Dropped
-from pipeline.ingest.notebooks import BadNotebookError, notebook_text
+from pipeline.ingest.code.languages import language_of
+from pipeline.ingest.code.notebooks import BadNotebookError, notebook_text
+from pipeline.ingest.lines import lines
+from pipeline.ingest.packed import CutOffError
 from pipeline.ingest.reading import Found
-from pipeline.ingest.rows import Row, plain_value, read_rows, told
+from pipeline.ingest.rows import PARQUET, Row, plain_value, read_rows, told
 from pipeline.units import Piece
 
 CONTENT = "content"
@@ -28,6 +35,28 @@ COLUMNS = {
 """What is taken, and its columns in The Stack v2, The Stack v1 and StarCoder data; the first that is filled counts."""
 
 METADATA = ("path", "repo", "extension", "stars", "is_vendor", "is_generated", "license_type")
+
+
+SNIFFED = 20
+"""Lines of a JSON file in which a row of code shows that it is a table of such."""
+
+
+def is_table(path: Path) -> bool:
+    """Whether a Parquet or JSON file is a table of code, and not a file of a repository: has one of its first rows a
+    `content`? What cannot be read as lines is taken for a table, whose reader tells its faults."""
+    if path.name.endswith(PARQUET):
+        return True
+    try:
+        for line in islice(lines(path), SNIFFED):
+            try:
+                row = orjson.loads(line.content)
+            except orjson.JSONDecodeError:
+                continue
+            if isinstance(row, dict) and CONTENT in row:
+                return True
+    except CutOffError:
+        return True
+    return False
 
 
 def read_code(piece: Piece) -> Iterator[Found]:
@@ -56,7 +85,7 @@ def _read(row: Row) -> Document | Dropped:
     return Document(
         at=row.at,
         text=text,
-        language=language and language.lower(),
+        language=language.lower() if language else language_of(str(taken["path"] or ""), text),
         license=told(", ".join(map(str, licenses)) if isinstance(licenses, list) else licenses),
         date=told(taken["date"]),
         metadata={name: plain_value(taken[name]) for name in METADATA if taken[name] is not None},

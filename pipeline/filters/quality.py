@@ -1,0 +1,100 @@
+"""Documents -> a score by a model of the user's own: any supervised fastText file, or any function of texts.
+
+fastText sees the whole text in one line, its line breaks as spaces, as DCLM's classifier was used (Li et al. 2024);
+datatrove's FastTextClassifierFilter takes line breaks out, so that the words on both sides grow together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+
+from pipeline.filters.classifier import Classifier
+from pipeline.filters.rules import Column, Rule, at_least
+from pipeline.filters.settings import Quality
+from pipeline.words import text_of
+
+GROUP = "bertmill.quality"
+"""The group of entry points under which installed packages name their scorers."""
+
+Scorer = Callable[[list[str]], Sequence[float]]
+"""Texts -> a number each, in their order; the same text always gets the same number, whatever stands beside it. NaN
+says that a text was not scored: it is kept."""
+
+
+class QualityError(Exception):
+    """The scorer or the label is not there, or what the scorer returned are no scores; the message says which."""
+
+
+def measure(batch: pa.RecordBatch, settings: Quality) -> dict[str, Column]:
+    """`quality` of each document of a batch."""
+    if settings.model is not None:
+        return {"quality": _by_model(batch.column("text"), settings.model, settings.label or "")}
+    assert settings.scorer is not None  # the settings have one of both
+    texts = batch.column("text").to_pylist()
+    scores = _scorer(settings.scorer)(texts) if texts else []
+    try:
+        values = np.asarray(scores, np.float64)
+    except (TypeError, ValueError):
+        raise QualityError(f"the scorer {settings.scorer} returned {scores!r:.80}, not numbers") from None
+    if values.shape != (len(texts),):
+        raise QualityError(
+            f"the scorer {settings.scorer} returned scores of shape {values.shape} for {len(texts)} texts"
+        )
+    return {"quality": values}
+
+
+def rules(settings: Quality) -> list[Rule]:
+    """The least score, if one is asked for."""
+    return [] if settings.min is None else [at_least("quality", "quality", settings.min)]
+
+
+def noted(metadata: pa.Array, scores: Column) -> pa.Array:
+    """The metadata (JSON) of documents with the score of each as `quality`; no score, no entry."""
+    told = [orjson.loads(text) if text else {} for text in metadata.to_pylist()]
+    both = zip(told, scores.tolist(), strict=True)
+    whole = [known if np.isnan(score) else {**known, "quality": round(score, 6)} for known, score in both]
+    return pa.array([orjson.dumps(known).decode() if known else None for known in whole], metadata.type)
+
+
+def _by_model(texts: pa.Array, path: str, label: str) -> npt.NDArray[np.float64]:
+    model = _classifier(path)
+    if label not in model.labels:
+        raise QualityError(f"{path} has no label {label}; it has {', '.join(model.labels[:10])}")
+    return model.probabilities(*text_of(texts))[:, model.labels.index(label)].astype(np.float64)
+
+
+@cache
+def _classifier(path: str) -> Classifier:
+    return Classifier(Path(path))
+
+
+@cache
+def _scorer(name: str) -> Scorer:
+    found: Any
+    if ":" in name:
+        module, _, attribute = name.partition(":")
+        try:
+            found = getattr(import_module(module), attribute)
+        except (ImportError, AttributeError) as fault:
+            raise QualityError(f"the scorer {name} cannot be imported: {fault}") from None
+    else:
+        known = {entry.name: entry for entry in entry_points(group=GROUP)}
+        if name not in known:
+            there = ", ".join(sorted(known)) or "none"
+            raise QualityError(
+                f"no installed package names a scorer {name} ({GROUP}: {there}); or write package.module:function"
+            )
+        found = known[name].load()
+    if not callable(found):
+        raise QualityError(f"the scorer {name} is no function of texts")
+    return found  # type: ignore[no-any-return]

@@ -1,0 +1,1 @@
+"""Source code -> documents: tables, repositories, archives and notebooks."""

@@ -1,0 +1,1 @@
+"""A page's HTML -> its title, date, language and main text, in one pass of linear time."""
