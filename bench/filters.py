@@ -136,66 +136,50 @@ def batches(texts: list[str]) -> Iterator[Any]:
     for stop, text in enumerate(texts, 1):
         size += len(text)
         if size > SLICE or stop == len(texts):
-            yield pa.array(texts[start:stop], pa.large_string())
+            yield pa.RecordBatch.from_arrays([pa.array(texts[start:stop], pa.large_string())], names=["text"])
             start, size = stop, 0
 
 
-def reasons(texts: list[str], duplicate_lines: float) -> list[str | None]:
+def judge(batch: Any, filters: Any, language: bool) -> tuple[Any, list[str | None]]:
+    """(what was measured, why each text is dropped); every text counts as English where `language` is not asked."""
     import numpy as np
 
-    from pipeline.filters import web
+    from pipeline.filters import kinds, web
     from pipeline.filters.measures import stored
     from pipeline.filters.rules import first_failed
+
+    if language:
+        measured = kinds.measure(batch, filters)
+    else:
+        measured = web.measure(batch, np.ones(batch.num_rows, np.bool_), filters)
+    rules = [rule for rule in web.rules(filters) if rule.column in measured.columns]
+    failed = first_failed(stored(measured.columns), rules, batch.num_rows)
+    return measured, [rules[number].reason if number >= 0 else None for number in failed]
+
+
+def reasons(texts: list[str], duplicate_lines: float) -> list[str | None]:
     from pipeline.filters.settings import FineWeb, WebFilters
 
-    fineweb = FineWeb(max_duplicate_line_characters=duplicate_lines)
-    filters = WebFilters(languages=(), language_score=0, fineweb=fineweb)
-    rules = [rule for rule in web.rules(filters) if not rule.column.startswith("language")]
-    told: list[str | None] = []
-    for batch in batches(texts):
-        measured = web.measure_texts(batch, np.ones(len(batch), np.bool_), filters)
-        failed = first_failed(stored(measured.columns), rules, len(batch))
-        told += [rules[number].reason if number >= 0 else None for number in failed]
-    return told
+    filters = WebFilters(fineweb=FineWeb(max_duplicate_line_characters=duplicate_lines))
+    return [reason for batch in batches(texts) for reason in judge(batch, filters, False)[1]]
 
 
 def seconds(texts: list[str], language: bool) -> float:
     """CPU seconds to measure, decide and rewrite; the Arrow arrays stand before and after."""
-    import numpy as np
-
-    from pipeline.filters import web
-    from pipeline.filters.measures import stored
-    from pipeline.filters.rules import first_failed
     from pipeline.filters.settings import WebFilters
 
-    filters = WebFilters()
-    rules = [rule for rule in web.rules(filters) if language or not rule.column.startswith("language")]
     ready = list(batches(texts))
     began = time.process_time()
     for batch in ready:
-        columns = {}
-        english = np.ones(len(batch), np.bool_)
-        if language:
-            columns = languages(batch)
-            english = columns["language"] == "en"
-        measured = web.measure_texts(batch, english, filters)
-        failed = first_failed(stored(columns | measured.columns), rules, len(batch))
-        assert measured.texts is not None  # the default recipe rewrites
-        measured.texts.take(np.flatnonzero(failed < 0))
+        measured, why = judge(batch, WebFilters(), language)
+        measured.texts.take([place for place, reason in enumerate(why) if reason is None])
     return time.process_time() - began
 
 
-def languages(texts: Any) -> dict[str, Any]:
-    import pyarrow as pa
-
+def identify(texts: list[str]) -> list[str | None]:
     from pipeline.filters import languages
 
-    batch = pa.RecordBatch.from_arrays([texts], names=["text"])
-    return languages.measure(batch, believe=False)
-
-
-def identify(texts: list[str]) -> list[str | None]:
-    return [code for batch in batches(texts) for code in languages(batch)["language"]]
+    return [code for batch in batches(texts) for code in languages.measure(batch, believe=False)["language"]]
 
 
 def language_model() -> str:

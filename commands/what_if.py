@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from commands.look import workspace_of
 from commands.report import table
 from pipeline.filters import kinds, measures
+from pipeline.filters.code.settings import CodeFilters
 from pipeline.filters.rules import Column, Rule, first_failed
 from pipeline.filters.settings import Filters
 from pipeline.stage import Record
@@ -146,6 +147,12 @@ def _check(name: str, rules: Sequence[Rule], before: Filters, after: Filters, kn
     if name in REWRITES or list(map(_identity, asked)) == list(map(_identity, rules)):
         raise WhatIfError(
             f"{name}: its effect was not measured (it changes texts, or how they are measured); "
+            "change it in the recipe and run the stage again with --redo"
+        )
+    of, wanted = getattr(before, "languages", ()), getattr(after, "languages", ())
+    if not isinstance(after, CodeFilters) and of and not (wanted and set(wanted) <= set(of)):
+        raise WhatIfError(
+            f"{name}: documents in other languages than {', '.join(of)} were not measured; "
             "change it in the recipe and run the stage again with --redo"
         )
     if missing := sorted({rule.column for rule in asked} - known):

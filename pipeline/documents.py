@@ -100,6 +100,8 @@ def clean(text: str) -> str:
     """Text that can be written as UTF-8: lone surrogates and NULs become U+FFFD."""
     if "\0" in text:
         text = text.replace("\0", "�")
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:

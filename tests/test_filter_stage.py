@@ -1,17 +1,15 @@
-"""The filter stage accounts for every document, and settings that make no sense are refused."""
+"""The filter stage accounts for every document."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from pydantic import TypeAdapter, ValidationError
 
 from pipeline.documents import SCHEMA, Document, DocumentWriter, record
 from pipeline.filters import measures
@@ -23,7 +21,6 @@ from pipeline.filters.settings import (
     Filters,
     FineWeb,
     Gopher,
-    Repetition,
     ScienceFilters,
     TextFilters,
     WebFilters,
@@ -242,6 +239,22 @@ def test_other_thresholds_drop_what_a_run_with_them_drops(tmp_path: Path) -> Non
     assert len({*reasons}) > 3
 
 
+def test_nothing_more_is_measured_of_languages_not_asked_for_and_the_same_of_the_others(tmp_path: Path) -> None:
+    texts = [ENGLISH, GERMAN, MENU + ENGLISH, "", GERMAN + MENU, ENGLISH * 2]
+    documents = [document(text, str(n)) for n, text in enumerate(texts)]
+    columns = {}
+    for name, languages in (("some", ("en",)), ("all", ())):
+        run(tmp_path / name, WebFilters(languages=languages, language_score=0), *documents)
+        _, columns[name] = measures.read(tmp_path / name, 0)
+        assert list(columns[name]) == list(columns["some"])
+    english = columns["all"]["language"] == "en"
+    assert english.sum() == 3
+    for name, values in columns["some"].items():
+        np.testing.assert_array_equal(values[english], columns["all"][name][english])
+        if name not in ("characters", "language", "language_score"):
+            assert all(value is None or np.isnan(value) for value in values[~english]), name
+
+
 def test_a_value_that_is_just_the_threshold_passes_in_single_precision() -> None:
     columns = measures.stored({"gopher.bullet_lines": np.array([0.9, 9 / 10 + 1e-6, np.nan])})
     asked = [rule for rule in rules(WebFilters()) if rule.column == "gopher.bullet_lines"]
@@ -281,37 +294,3 @@ def test_one_hostile_document_is_measured_in_bounded_time(tmp_path: Path, filter
     rows, _ = run(tmp_path, filters, *(document(text, str(n)) for n, text in enumerate(HOSTILE)), good)
     assert time.process_time() - began < 5
     assert "good" in {row["origin"].partition("#")[2] for row in rows}
-
-
-@pytest.mark.parametrize(
-    ("kind", "settings", "told"),
-    [
-        (WebFilters, {"languages": ["english"]}, "'english' is no language"),
-        (WebFilters, {"language_score": 65}, "language_score is a share between 0 and 1, not 65"),
-        (WebFilters, {"gopher": {"min_words": 100, "max_words": 50}}, "max_words 50 is less than min_words 100"),
-        (WebFilters, {"gopher": {"min_alphabetic": 80}}, "min_alphabetic is a share"),
-        (WebFilters, {"gopher": {"min_stop_words": 9}}, "more than the 8 stop words"),
-        (WebFilters, {"repetition": {"top_ngrams": [[0, 0.2]]}}, "an n-gram has at least 1 token, not 0"),
-        (WebFilters, {"c4": {"min_sentences": -1}}, "min_sentences is a number of at least 0, not -1"),
-        (WebFilters, {"fineweb": {"max_short_lines": 67}}, "max_short_lines is a share"),
-        (CodeFilters, {"licenses": []}, "licenses is empty"),
-        (CodeFilters, {"starcoder": {"min_alphanumeric": 25}}, "min_alphanumeric is a share"),
-        (ScienceFilters, {"min_paragraphs": -1}, "min_paragraphs is a number of at least 0"),
-        (TextFilters, {"languages": ["EN"]}, "'EN' is no language"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(kind: type, settings: dict[str, Any], told: str) -> None:
-    with pytest.raises(ValidationError, match=told):
-        TypeAdapter(kind).validate_python(settings)
-
-
-def test_settings_are_read_from_a_recipe_and_written_to_a_record() -> None:
-    rules = TypeAdapter(WebFilters).validate_python(
-        {"languages": ["de"], "gopher": {"min_words": 20}, "repetition": None, "c4": {"terminal_punctuation": True}}
-    )
-    assert rules == WebFilters(
-        languages=("de",), gopher=Gopher(min_words=20), repetition=None, c4=C4(terminal_punctuation=True)
-    )
-    assert asdict(WebFilters())["repetition"]["top_ngrams"] == Repetition().top_ngrams
-    assert TypeAdapter(CodeFilters).validate_python({"licenses": ["MIT"]}) == CodeFilters(licenses=("MIT",))
-    assert TypeAdapter(CodeFilters).validate_python({"licenses": "any"}) == CodeFilters(licenses="any")

@@ -36,12 +36,12 @@ def test_other_thresholds_give_what_a_run_with_them_gives(whole: Path, recipe_pa
     changed.write_text(
         recipe_path.read_text()
         .replace("c4: null}", "c4: null, language_score: 0.9, gopher: {min_words: 120, min_stop_words: 4}}")
-        .replace("min_words: 50}", "min_words: 900, languages: []}")
+        .replace("min_words: 50}", "min_words: 900, language_score: 0.9}")
     )
     prepare(load(changed), tmp_path / "work", Engine(), until="filter")
     for source, changes in (
         ("web", ["language_score=0.9", "gopher.min_words=120", "gopher.min_stop_words=4"]),
-        ("science", ["min_words=900", "languages=[]"]),
+        ("science", ["min_words=900", "language_score=0.9"]),
     ):
         found = what_if(whole, [source, *changes])
         counts = record(tmp_path / "work", source)
@@ -70,6 +70,8 @@ def test_a_family_may_be_switched_off_and_a_rule_on_what_was_counted_anyway_swit
         (["web", "c4.min_line_words=5"], "c4.min_line_words: .*was not measured"),
         (["web", "c4.min_sentences=5"], "c4.min_sentences: .*was not measured"),
         (["web", "fineweb.max_newlines=0.2"], "fineweb.max_newlines: .*was not measured"),
+        (["science", "languages=[]"], "languages: documents in other languages than en were not measured"),
+        (["science", "languages=[en, de]"], "languages: documents in other languages than en were not measured"),
         (["web", "pii.private_ips=true"], "pii.private_ips: its effect was not measured"),
         (["web", "gopher.min_words"], r"'gopher.min_words' is no change; write setting=value"),
         (["wob", "gopher.min_words=4"], "there is no filter/wob; the filtered sources are code, science, web"),

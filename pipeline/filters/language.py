@@ -6,6 +6,7 @@ A code is one of lid.176: ISO 639-1 where there is a code of two letters, else I
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,7 +41,7 @@ class Languages(NamedTuple):
     scores: npt.NDArray[np.float64]
     """The probability of that language."""
     shares: npt.NDArray[np.float64]
-    """Of the bytes that are not surely in another language than the document's; NaN where there is no language."""
+    """Of the bytes that are not surely in another language than the document's; NaN where it was not looked for."""
 
 
 def model_path() -> Path:
@@ -92,24 +93,30 @@ def identify_batch(
     return _codes()[np.where(silent, -1, labels)], np.where(silent, 0, scores.astype(np.float64))
 
 
-def inspect_batch(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> Languages:
-    """As identify_batch, and the share of each document that is in its language, found part by part."""
+def inspect_batch(
+    data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], wanted: Collection[str] = ()
+) -> Languages:
+    """As identify_batch, and the share of each document that is in its language, found part by part.
+
+    The share is looked for where the language is `wanted`; if none is, in all documents.
+    """
     begins, ends = offsets[:-1], clip(data, offsets[:-1], offsets[1:], READ)
     labels, scores, first = _model().predict_windows(data, begins, ends, WINDOW)
     silent = _silent(data, offsets)
     labels = np.where(silent, -1, labels)
+    asked = ~silent & np.array([not wanted or code in wanted for code in _codes()])[labels]
     owner = np.repeat(np.arange(len(labels)), np.diff(first.first))
     foreign = np.bincount(owner, first.sizes * _foreign(labels[owner], first.labels, first.scores), len(labels))
 
     rest = offsets[1:] - ends
-    parts = np.minimum(REST, -(-rest // WINDOW))
+    parts = np.minimum(REST, -(-rest // WINDOW)) * asked
     owner = np.repeat(np.arange(len(labels)), parts)
     number = np.arange(len(owner)) - np.repeat(np.cumsum(parts) - parts, parts)
     stands_for = rest[owner] / parts[owner]
     begins = ends[owner] + (number * stands_for + np.maximum(0, stands_for - WINDOW) / 2).astype(np.int64)
     found, sure = _model().predict_spans(data, begins, np.minimum(begins + WINDOW, offsets[1:][owner]))
     foreign += np.bincount(owner, stands_for * _foreign(labels[owner], found, sure), len(labels))
-    shares = np.where(silent, np.nan, 1 - foreign / np.maximum(1, np.diff(offsets)))
+    shares = np.where(~asked, np.nan, 1 - foreign / np.maximum(1, np.diff(offsets)))
     return Languages(_codes()[labels], np.where(silent, 0, scores.astype(np.float64)), shares)
 
 

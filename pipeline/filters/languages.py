@@ -15,10 +15,11 @@ from pipeline.filters.settings import ScienceFilters, TextFilters, WebFilters
 from pipeline.words import text_of
 
 
-def measure(batch: pa.RecordBatch, believe: bool) -> dict[str, Column]:
+def measure(batch: pa.RecordBatch, believe: bool, wanted: Collection[str] = ()) -> dict[str, Column]:
     """`language` (None for a text without a letter), `language_score`, its probability, and `language_share`.
 
-    A language that the document declares is believed if so told, with a score of 1 and a share that is not measured.
+    The share is measured in documents of the languages `wanted`, in all if there are none. A language that
+    the document declares is believed if so told, with a score of 1 and a share that is not measured.
     """
     codes = np.full(batch.num_rows, None, object)
     scores, shares = np.ones(batch.num_rows), np.full(batch.num_rows, np.nan)
@@ -27,9 +28,14 @@ def measure(batch: pa.RecordBatch, believe: bool) -> dict[str, Column]:
     unknown = np.flatnonzero([code is None for code in codes])
     texts = batch.column("text")
     if len(unknown):
-        found = inspect_batch(*text_of(texts if len(unknown) == len(texts) else texts.take(pa.array(unknown))))
-        codes[unknown], scores[unknown], shares[unknown] = found
+        some = texts if len(unknown) == len(texts) else texts.take(pa.array(unknown))
+        codes[unknown], scores[unknown], shares[unknown] = inspect_batch(*text_of(some), wanted)
     return {"language": codes, "language_score": scores, "language_share": shares}
+
+
+def asked(found: Column, languages: Collection[str]) -> npt.NDArray[np.bool_]:
+    """(documents,) which languages are asked for; all of them if there are none."""
+    return np.fromiter((not languages or code in languages for code in found), np.bool_, len(found))
 
 
 def rules(filters: WebFilters | ScienceFilters | TextFilters) -> list[Rule]:

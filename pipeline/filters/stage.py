@@ -1,6 +1,7 @@
 """Documents -> the documents that pass the rules of their kind, each of the others counted under its reason.
 
-Every quantity is measured of every document, whatever rule it fails first, and kept beside the stage's files.
+Quantities are measured whatever rule a document fails first, and kept beside the stage's files; but for documents in
+languages that are not asked for, which end there.
 """
 
 from __future__ import annotations

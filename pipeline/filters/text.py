@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.filters import languages
@@ -12,11 +13,9 @@ from pipeline.filters.tokens import count_tokens
 from pipeline.words import text_of
 
 
-def measure(batch: pa.RecordBatch, filters: TextFilters) -> Measured:
-    """The columns of `rules`; a language that the document declares is believed."""
-    columns = languages.measure(batch, believe=True)
-    counts = count_tokens(*text_of(batch.column("text")), np.asarray(columns["language"] == "en", np.bool_))
-    return Measured(columns=columns | {"words": counts.words})
+def measure(batch: pa.RecordBatch, english: npt.NDArray[np.bool_], filters: TextFilters) -> Measured:
+    """The words of documents of which `english` says whether they are in English."""
+    return Measured(columns={"words": count_tokens(*text_of(batch.column("text")), english).words})
 
 
 def rules(filters: TextFilters) -> list[Rule]:

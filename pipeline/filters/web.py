@@ -17,22 +17,20 @@ from pipeline.filters.tokens import count_tokens
 from pipeline.words import scan, text_of
 
 
-def measure(batch: pa.RecordBatch, filters: WebFilters) -> Measured:
-    """The columns of `rules`, and the texts as they are to be kept."""
-    columns = languages.measure(batch, believe=False)
-    if filters.urls:
-        columns |= urls.measure(batch, filters.urls)
-    pages = measure_texts(batch.column("text"), columns["language"] == "en", filters)
-    return Measured(columns=columns | pages.columns, texts=pages.texts)
+def measure_outside(batch: pa.RecordBatch, filters: WebFilters) -> dict[str, Column]:
+    """What is asked before the language: is there any text, and where does it come from?"""
+    columns: dict[str, Column] = {"characters": count_visible(*text_of(batch.column("text")))}
+    return columns | urls.measure(batch, filters.urls) if filters.urls else columns
 
 
-def measure_texts(texts: pa.Array, english: npt.NDArray[np.bool_], filters: WebFilters) -> Measured:
-    """What needs the texts alone: Gopher's columns are of the texts as they are, FineWeb's of what C4's rules leave.
+def measure(batch: pa.RecordBatch, english: npt.NDArray[np.bool_], filters: WebFilters) -> Measured:
+    """The columns that are asked after the language, and the texts as they are to be kept.
 
-    `english` says by document whether it is in English: only then are stop words asked for.
+    Gopher's are of the texts as they are, FineWeb's of what C4's rules leave. `english` says by document whether it is
+    in English: only then are stop words asked for.
     """
-    data, offsets = text_of(texts)
-    columns: dict[str, Column] = {"characters": count_visible(data, offsets)}
+    data, offsets = text_of(batch.column("text"))
+    columns: dict[str, Column] = {}
     lines = split_lines(data, offsets)
     if filters.gopher or filters.repetition:
         columns |= _measure_words(data, offsets, lines, english, filters)
@@ -44,7 +42,7 @@ def measure_texts(texts: pa.Array, english: npt.NDArray[np.bool_], filters: WebF
         data, offsets = cleaned.data, cleaned.offsets
         columns |= cleaned.columns | {"c4.characters": count_characters(data, offsets)}
         buffers = [None, pa.py_buffer(offsets), pa.py_buffer(data)]
-        rewritten = pa.Array.from_buffers(pa.large_string(), len(texts), buffers)
+        rewritten = pa.Array.from_buffers(pa.large_string(), batch.num_rows, buffers)
     if filters.fineweb:
         columns |= fineweb.measure(data, offsets, count_tokens(data, offsets, english).tokens, filters.fineweb)
     return Measured(columns=columns, texts=rewritten)

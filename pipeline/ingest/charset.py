@@ -46,21 +46,25 @@ def codec(label: str | None) -> str | None:
 
 
 def decode(data: bytes, declared: str | None = None, meta: bool = True) -> tuple[str, str]:
-    """(text, codec used). `declared` is the label outside the page, of its HTTP header; `meta` looks into HTML too.
+    """(text, codec used): what `to_utf8` finds."""
+    content, name = to_utf8(data, declared, meta)
+    return content.decode(), name
 
+
+def to_utf8(data: bytes, declared: str | None = None, meta: bool = True) -> tuple[bytes, str]:
+    """(valid UTF-8, codec used); `data` itself if it is that.
+
+    `declared` is the label outside the page, of its HTTP header; `meta` looks into HTML too.
     A byte-order mark decides. Bytes beyond ASCII that are valid UTF-8 are UTF-8 whatever is declared. Else the first
     of header, meta and detection that decodes with at most `MOST_ERRORS` is taken, or the one with the fewest.
     What cannot be decoded becomes U+FFFD.
     """
     for mark, name in MARKS:
         if data.startswith(mark):
-            return data[len(mark) :].decode(name, "replace"), name
+            return data[len(mark) :].decode(name, "replace").encode("utf-8", "replace"), name
     wide = _wide(data)
-    if not wide:
-        try:
-            return data.decode(), "utf-8"
-        except UnicodeDecodeError:
-            pass
+    if not wide and _is_utf8(data):
+        return data, "utf-8"
     best, fewest = ("", ""), 2.0
     for name in [wide] if wide else _candidates(data, declared, meta):
         text = _decoded(data, name)
@@ -69,7 +73,17 @@ def decode(data: bytes, declared: str | None = None, meta: bool = True) -> tuple
             best, fewest = (text, name), errors
         if errors <= (MOST_ERRORS_UTF8 if name == "utf-8" else MOST_ERRORS):
             break
-    return best
+    return best[0].encode("utf-8", "replace"), best[1]
+
+
+def _is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _decoded(data: bytes, name: str) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pipeline.documents import Document, Dropped
 from pipeline.ingest import capture, http
-from pipeline.ingest.charset import decode
+from pipeline.ingest.charset import decode, to_utf8
 from pipeline.ingest.page.by_trafilatura import main_text
 from pipeline.ingest.page.page import HostileMarkupError, Page, read_page
 from pipeline.ingest.reading import Found
@@ -77,19 +77,20 @@ def _page(record: capture.Record, body: bytes, declared: str | None, mime: str, 
     for start, true in BINARY.items():
         if body.startswith(start):
             return Dropped(at=record.at, reason="not_a_page", value=f"{true} called {mime}")
-    html, charset = decode(body, declared)
+    html, charset = to_utf8(body, declared)
     try:
-        page = read_page(html.encode("utf-8", "replace"))
+        page = read_page(html)
     except HostileMarkupError as fault:
-        return Dropped(at=record.at, reason="hostile_markup", value=str(fault), text=html[:2000])
+        head = html[:2000].decode("utf-8", "replace")
+        return Dropped(at=record.at, reason="hostile_markup", value=str(fault), text=head)
     if extract == "trafilatura":
-        page = page._replace(text=main_text(html, _url(record)))
+        page = page._replace(text=main_text(html.decode(), _url(record)))
     return _document(record, page, mime, charset)
 
 
 def _document(record: capture.Record, page: Page, mime: str, charset: str) -> Document | Dropped:
     text = page.text.strip("\r\n")
-    if not text.strip():
+    if not text or text.isspace():
         return Dropped(at=record.at, reason="empty_text", value=page.title or "")
     metadata = {"content_type": mime, "charset": charset}
     captured = record.headers.get("warc-date")

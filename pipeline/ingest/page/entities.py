@@ -21,6 +21,9 @@ _LONGEST, _LONGEST_BARE = 33, 6
 _WINDOWS = np.frombuffer(bytes(range(128, 160)).decode("cp1252", "replace").encode("utf-32-le"), np.uint32).copy()
 """What &#128; to &#159; mean: the standard reads them as Windows-1252."""
 
+_DIGITS = np.array([int(chr(c), 16) if chr(c) in "0123456789abcdefABCDEF" else 16 for c in range(256)], np.int64)
+"""What a byte counts as a digit; 16 if it is none."""
+
 _HASH, _SEMICOLON, _X, _REPLACEMENT = ord("#"), ord(";"), ord("x"), 0xFFFD
 
 
@@ -40,11 +43,10 @@ def references() -> References:
 
 
 @njit(cache=True)
-def reference(data: Any, i: Any, end: Any, table: Any) -> tuple[Any, ...]:
+def reference(data: Any, i: Any, end: Any, hashes: Any, codes: Any) -> tuple[Any, ...]:
     """(behind it, code point, second one or 0) of the reference whose `&` stands at i; (i, 0, 0) if it is none."""
     if i + 1 < end and data[i + 1] == _HASH:
         return _numeric(data, i, end)
-    hashes, codes = table
     mask = np.uint64(len(hashes) - 1)
     h, k, behind = SEED, i + 1, i
     found: Any = -1
@@ -75,16 +77,8 @@ def _numeric(data: Any, i: Any, end: Any) -> tuple[Any, ...]:
     if k < end and data[k] | 32 == _X:
         k, base = k + 1, 16
     first = k
-    digit: Any = 0
-    while k < end:
-        c = data[k]
-        if 48 <= c <= 57:
-            digit = np.int64(c) - 48
-        elif base == 16 and 97 <= c | 32 <= 102:
-            digit = np.int64(c | 32) - 87
-        else:
-            break
-        code, k = min(code * base + digit, 0x110000), k + 1
+    while k < end and _DIGITS[data[k]] < base:
+        code, k = min(code * base + _DIGITS[data[k]], 0x110000), k + 1
     if k == first:
         return i, 0, 0
     if k < end and data[k] == _SEMICOLON:

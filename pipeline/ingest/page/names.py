@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import IntFlag
 from functools import cache
 
@@ -123,26 +122,25 @@ def name_hash(name: str) -> int:
     return h or 1
 
 
-def _table(entries: Iterable[tuple[str, int]]) -> Table:
-    pairs = dict(entries)
-    slots = 1 << (4 * len(pairs)).bit_length()
+AS_TAG, AS_ATTRIBUTE, AS_WORD, AS_ROLE = (np.uint64(name_hash(sign)) for sign in "<=.@")
+"""What the hash of a name begins with, by what it names: all stand in one table."""
+
+
+@cache
+def table() -> Table:
+    """Of tags, attributes, words of class and id, words of role."""
+    numbers = {f"<{name}": number for number, name in enumerate(TAGS) if number > number_of("other")}
+    numbers |= {f"={name}": number for number, name in enumerate(ATTRIBUTES) if number}
+    for sign, words in ((".", WORDS), ("@", ROLES)):
+        numbers |= {f"{sign}{word}": int(mark) for mark, line in words.items() for word in line.split()}
+    slots = 1 << (4 * len(numbers)).bit_length()
     hashes, values = np.zeros(slots, np.uint64), np.zeros(slots, np.int32)
-    for name, value in pairs.items():
+    for name, value in numbers.items():
         slot = name_hash(name) & slots - 1
         while hashes[slot]:
             slot = (slot + 1) & slots - 1
         hashes[slot], values[slot] = name_hash(name), value
     return hashes, values
-
-
-@cache
-def tables() -> tuple[Table, Table, Table, Table]:
-    """Of tags, attributes, words of class and id, words of role."""
-    words = [(word, int(mark)) for mark, line in WORDS.items() for word in line.split()]
-    roles = [(word, int(mark)) for mark, line in ROLES.items() for word in line.split()]
-    tags = [(name, number) for number, name in enumerate(TAGS) if number > number_of("other")]
-    attributes = [(name, number) for number, name in enumerate(ATTRIBUTES) if number]
-    return _table(tags), _table(attributes), _table(words), _table(roles)
 
 
 @cache

@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipeline.ingest.page.choose import choose
-from pipeline.ingest.page.lexer import OPEN, Tokens, tokenize
-from pipeline.ingest.page.names import number_of
+from pipeline.ingest.page.lexer import Tokens, count_tags, tokenize
 from pipeline.ingest.page.render import render
 from pipeline.ingest.page.tree import grow
 
@@ -48,10 +47,10 @@ class Page(NamedTuple):
 
 def read_page(data: bytes) -> Page:
     """The facts and the main text of a page, UTF-8. Raises HostileMarkupError."""
-    if (tags := data.count(b"<")) > MOST_TAGS:
-        raise HostileMarkupError(f"{tags} tags")
     view = np.frombuffer(data, np.uint8)
-    tokens = tokenize(view)
+    if (tags := count_tags(view)) > MOST_TAGS:
+        raise HostileMarkupError(f"{tags} tags")
+    tokens = tokenize(view, tags)
     tree = grow(view, tokens)
     language, date = facts(data)
     return Page(_title(data, tokens), language, date, render(tree, choose(tree)).decode())
@@ -72,6 +71,8 @@ def _dates(data: bytes, head: bytes) -> Iterator[bytes]:
     for tag in _META.finditer(head):
         if _PUBLISHED.search(tag[0]):
             yield tag[0]
+    if data.find(b"datePublished", 0, HEAD) < 0:
+        return
     at = data.find(b'"datePublished"', 0, HEAD)
     if at >= 0 and (told := _LINKED_DATA.match(data, at)):
         yield told[1]
@@ -81,8 +82,7 @@ def _dates(data: bytes, head: bytes) -> Iterator[bytes]:
 
 
 def _title(data: bytes, tokens: Tokens) -> str | None:
-    found = np.flatnonzero((tokens.tag == number_of("title")) & (tokens.what == OPEN))
-    if not len(found):
+    if tokens.title < 0:
         return None
-    raw = data[tokens.begin[found[0]] : tokens.end[found[0]]].decode("utf-8", "replace")
+    raw = data[tokens.begin[tokens.title] : tokens.end[tokens.title]].decode("utf-8", "replace")
     return " ".join(html.unescape(raw).split())[:1000] or None

@@ -14,10 +14,16 @@ import numpy.typing as npt
 from numba import njit
 
 from pipeline.ingest.page.names import number_of
-from pipeline.ingest.page.tree import DEEPEST, Tree
+from pipeline.ingest.page.tree import Tree
 
 ENTRY = 80
 """Mean characters, without spaces, of the cells that hold text, up to which a table is one of data."""
+
+DEEPEST = 8
+"""Levels of lists up to which an item is indented."""
+
+WIDEST = 2 * DEEPEST + 24
+"""Bytes at most before a block: line ends, indent, number."""
 
 _UL, _OL, _DIR, _LI, _DL, _TABLE, _TR, _TD, _TH, _PRE, _LISTING = (
     number_of(name) for name in ("ul", "ol", "dir", "li", "dl", "table", "tr", "td", "th", "pre", "listing")
@@ -27,14 +33,10 @@ _ROW, _GRID, _LIST, _ITEM, _CODE = range(5)
 
 def render(tree: Tree, kept: npt.NDArray[np.bool_]) -> bytes:
     """The text of the blocks `kept` (blocks,) in order, as UTF-8."""
-    chosen = np.flatnonzero(kept)
-    room = int((tree.end - tree.begin)[chosen].sum()) + len(chosen) * (2 * DEEPEST if len(chosen) < 1000 else 64) + 64
-    out = np.empty(room, np.uint8)
-    size = _render(
-        tree.tag, tree.parent, tree.text, tree.element, tree.begin, tree.end, chosen,
-        _entries(tree.tag, tree.parent, tree.element, tree.characters), out,
-    )  # fmt: skip
-    return out[:size].tobytes()
+    out: npt.NDArray[np.uint8] = _render(
+        tree.tag, tree.parent, tree.text, tree.element, tree.begin, tree.end, tree.characters, kept
+    )
+    return out.tobytes()
 
 
 @njit(cache=True)
@@ -68,24 +70,29 @@ def _above(tag: Any, parent: Any, e: Any, name: Any) -> Any:
 
 @njit(cache=True)
 def _render(
-    tag: Any, parent: Any, text: Any, element: Any, begin: Any, end: Any, chosen: Any, data: Any, out: Any
+    tag: Any, parent: Any, text: Any, element: Any, begin: Any, end: Any, characters: Any, kept: Any
 ) -> Any:  # fmt: skip
-    o = 0
+    room, o = 0, 0
+    for b in range(len(kept)):
+        room += (end[b] - begin[b] + WIDEST) * kept[b]
+    out, data = np.empty(room, np.uint8), _entries(tag, parent, element, characters)
     numbers, told = np.zeros(len(tag), np.int32), np.zeros(len(tag), np.bool_)
     before, place = np.zeros(5, np.int64), np.zeros(5, np.int64)
-    for b in chosen:
+    for b in range(len(kept)):
+        if not kept[b]:
+            continue
         depth = _place(tag, parent, data, element[b], place)
         if o:
             o = _part(before, place, out, o)
         item = place[_ITEM]
         if item and not told[item]:
             told[item] = True
-            o = _bullet(tag, parent, numbers, item, min(depth, 8), out, o)
+            o = _bullet(tag, parent, numbers, item, min(depth, DEEPEST), out, o)
         for k in range(begin[b], end[b]):
             out[o] = 32 if text[k] == 10 and place[_ROW] else text[k]
             o += 1
         before[:] = place
-    return o
+    return out[:o]
 
 
 @njit(cache=True)

@@ -20,9 +20,16 @@ _KINDS = np.array(
 _KINDS[[ord("&"), 127, 0xC2, 0xE2, 0xE3, 0xEF]] = _OTHER
 """Bytes that stand for themselves, white space, and those of references and of characters that may be neither."""
 
-_WEIGHTS = np.array([byte > 32 and not 0x80 <= byte < 0xC0 for byte in range(256)], np.int64)
+_WEIGHTS = np.array([byte > 32 and not 0x80 <= byte < 0xC0 for byte in range(256)], np.uint8)
 _WEIGHTS[0xE3:] = 3
 """Characters that begin with the byte, as they are counted."""
+
+_KIND, _WEIGHT = np.uint8(3), np.uint8(2)
+_SORTS = _KINDS | _WEIGHTS << _WEIGHT
+"""Both in one: the kind in the lowest two bits, the weight above."""
+_NONE, _ONE, _THREE = np.uint64(0), np.uint64(1), np.uint64(3)
+
+_AMPERSAND = ord("&")
 
 _WIDE = 0x3000
 """From here on, scripts of which a character is a syllable or a word."""
@@ -63,70 +70,83 @@ def break_line(s: Any, stack: Any, out: Any, blocks: Any) -> None:
 
 @njit(cache=True)
 def flush(s: Any, stack: Any, out: Any, blocks: Any) -> None:
-    """End the open block."""
-    element, begin, end, characters, linked = blocks
+    """End the open block; `blocks` are the columns of `Tree`."""
     if s[CHARACTERS]:
         n, stop = s[BLOCKS], s[OUT]
         while out[stop - 1] == 10 or out[stop - 1] == 32:
             stop -= 1
-        element[n], begin[n], end[n] = stack[s[HEIGHT] - 1, 1], s[START], stop
-        characters[n], linked[n] = s[CHARACTERS], s[LINKED]
+        blocks[0, n], blocks[1, n], blocks[2, n] = stack[s[HEIGHT] - 1, 1], s[START], stop
+        blocks[3, n], blocks[4, n] = s[CHARACTERS], s[LINKED]
         s[BLOCKS] += 1
     s[START] = s[OUT]
     s[CHARACTERS] = s[LINKED] = s[GAP] = 0
 
 
 @njit(cache=True, inline="always")
-def write(s: Any, stack: Any, data: Any, i: Any, end: Any, out: Any, table: Any) -> None:
-    """Text into the open block."""
+def write(s: Any, stack: Any, data: Any, i: Any, end: Any, out: Any, names: Any, codes: Any) -> None:
+    """Text into the open block; `names` and `codes` are what references mean."""
     preformatted, linked = stack[s[HEIGHT] - 1, 2] != 0, s[LINK] >= 0 and s[COUNTED] != 0
     blank = np.uint8(0) if preformatted else np.uint8(_BLANK)  # kind of a byte that may be left out behind its like
-    o, count = s[OUT], 0
-    before = blank if s[GAP] or o == s[START] else np.uint8(0)
-    newline = s[GAP] == 2
-    while i < end:
-        c = data[i]
-        kind = _KINDS[c]
-        if kind != _PLAIN and (kind == _OTHER or preformatted):
-            if kind == _BLANK or c < 0xE0 or _is_odd(data, i):
-                _keep(s, o, count, linked, before, newline)
-                i = _write_odd(s, data, i, end, out, table, linked, preformatted)
-                o, count, newline = s[OUT], 0, s[GAP] == 2
-                before = blank if s[GAP] or o == s[START] else np.uint8(0)
+    at, stop, o, count = np.uint64(i), np.uint64(end), np.uint64(s[OUT]), _NONE  # unsigned: twice as fast in numba
+    before = blank if s[GAP] or s[OUT] == s[START] else np.uint8(0)
+    while at < stop:
+        c = data[at]
+        kind = _SORTS[c] & _KIND
+        if preformatted and kind == _BLANK:
+            out[o] = c if c in (10, 9) else 32
+            if c != 13 and (c != 10 or o > np.uint64(s[START])):
+                o += _ONE
+            at += _ONE
+            continue
+        if kind == _OTHER:
+            if c == _AMPERSAND:
+                behind, code, second = reference(data, np.int64(at), end, names, codes)
+                if behind > np.int64(at) and second == 0 and _is_shown(code):
+                    o, at = np.uint64(_encode(out, np.int64(o), code)), np.uint64(behind)
+                    count += _ONE if code < _WIDE else _THREE
+                    before = np.uint8(_PLAIN)
+                    continue
+            if c < 0xE0 or _is_odd(data, at):
+                _keep(s, o, count, linked, before)
+                at = np.uint64(_write_odd(s, data, np.int64(at), end, out, names, codes, linked, preformatted))
+                o, count = np.uint64(s[OUT]), _NONE
+                before = blank if s[GAP] or s[OUT] == s[START] else np.uint8(0)
                 continue
             kind = np.uint8(_PLAIN)
         out[o] = 32 if kind else c  # no branch: words are short, and where they end cannot be foreseen
-        o += 1 - (kind & before)
-        count += _WEIGHTS[c]
-        newline &= kind != 0
+        o += _ONE - np.uint64(kind & before)
+        count += np.uint64(_SORTS[c] >> _WEIGHT)
         before = kind
-        i += 1
-    _keep(s, o, count, linked, before, newline)
+        at += _ONE
+    _keep(s, o, count, linked, before)
     if count:
-        s[LAST] = out[o - 1 - before] if out[o - 1 - before] < 128 else 0
+        last = out[s[OUT] - 1 - before]
+        s[LAST] = last if last < 128 else 0
 
 
 @njit(cache=True, inline="always")
-def _keep(s: Any, o: Any, count: Any, linked: Any, before: Any, newline: Any) -> None:
+def _keep(s: Any, o: Any, count: Any, linked: Any, before: Any) -> None:
     """Note what was written."""
-    s[GAP] = 0 if o == s[START] or not before else 2 if newline else 1
-    s[OUT] = o
-    s[CHARACTERS] += count
-    s[LINKED] += count * linked
+    end = np.int64(o)
+    s[GAP] = 0 if end == s[START] or not before else 2 if s[GAP] == 2 and not count else 1
+    s[OUT] = end
+    s[CHARACTERS] += np.int64(count)
+    if linked:
+        s[LINKED] += np.int64(count)
 
 
 @njit(cache=True)
 def _write_odd(
-    s: Any, data: Any, i: Any, end: Any, out: Any, table: Any, linked: Any, preformatted: Any
+    s: Any, data: Any, i: Any, end: Any, out: Any, names: Any, codes: Any, linked: Any, preformatted: Any
 ) -> Any:  # fmt: skip
     """A character that does not stand for itself, or may not. Gives the place behind it."""
-    if data[i] != 38:
+    if data[i] != _AMPERSAND:
         code, size = decode(data, i)
         _character(s, out, np.int64(code), linked, preformatted)
         return i + size
-    behind, first, second = reference(data, i, end, table)
+    behind, first, second = reference(data, i, end, names, codes)
     if behind == i:
-        first, behind = 38, i + 1
+        first, behind = _AMPERSAND, i + 1
     _character(s, out, first, linked, preformatted)
     if second:
         _character(s, out, second, linked, preformatted)
@@ -136,7 +156,7 @@ def _write_odd(
 @njit(cache=True, inline="always")
 def _is_odd(data: Any, i: Any) -> Any:
     """May the character of three bytes at i be a space, or nothing at all?"""
-    c, d = data[i], data[i + 1]
+    c, d = data[i], data[i + _ONE]
     return (c == 0xE2 and d == 0x80) or (c == 0xE3 and d == 0x80) or (c == 0xEF and d == 0xBB)
 
 
@@ -152,12 +172,20 @@ def _character(s: Any, out: Any, code: Any, linked: Any, preformatted: Any) -> N
         elif code != 13 and (s[OUT] > s[START] or code != 10):
             out[s[OUT]] = code if code in (10, 9) else 32
             s[OUT] += 1
-    elif code > 32 and code != 127 and code != 0xAD and code != 0x200B and code != 0xFEFF and not 128 <= code < 160:
+    elif _is_shown(code):
         s[OUT] = _encode(out, s[OUT], code)
         s[GAP], s[LAST] = 0, code
         weight = 1 if code < _WIDE else 3
         s[CHARACTERS] += weight
         s[LINKED] += weight * linked
+
+
+@njit(cache=True, inline="always")
+def _is_shown(code: Any) -> Any:
+    """Does a code point show, other than as a space?"""
+    if code < 0x200B:
+        return code > 32 and not 127 <= code <= 160 and code != 0xAD
+    return code != 0x200B and code != 0x2028 and code != 0x3000 and code != 0xFEFF
 
 
 @njit(cache=True, inline="always")

@@ -35,6 +35,9 @@ from pipeline.ingest.page.text import (
     write,
 )  # fmt: skip
 
+_TAG, _PARENT, _UNTIL, _MARKS = range(4)
+"""Rows of the table of elements."""
+
 DEEPEST = 256
 """Elements open at a time; what is nested deeper counts to the deepest. Browsers have 512; few pages are 100 deep."""
 
@@ -58,7 +61,7 @@ _LAST_BLOCK = number_of("hr")
 class Tree:
     """Elements that are set apart, in document order (elements,), and blocks of text (blocks,) with the text of all."""
 
-    tag: npt.NDArray[np.int16]
+    tag: npt.NDArray[np.int32]
     parent: npt.NDArray[np.int32]
     """0 is the root, its own parent."""
     until: npt.NDArray[np.int32]
@@ -68,8 +71,8 @@ class Tree:
     """UTF-8 with references resolved and white space collapsed, but for preformatted text."""
     element: npt.NDArray[np.int32]
     """(blocks,) where the block stands."""
-    begin: npt.NDArray[np.int64]
-    end: npt.NDArray[np.int64]
+    begin: npt.NDArray[np.int32]
+    end: npt.NDArray[np.int32]
     characters: npt.NDArray[np.int32]
     """Without spaces; one of Chinese, Japanese or Korean counts as three, since it says as much."""
     linked: npt.NDArray[np.int32]
@@ -79,27 +82,26 @@ class Tree:
 def grow(data: npt.NDArray[np.uint8], tokens: Tokens) -> Tree:
     """The elements and blocks of a page."""
     room = len(tokens.what) + 2
-    tag, marks = np.zeros(room, np.int16), np.zeros(room, np.int32)
-    parent, until = np.zeros(room, np.int32), np.zeros(room, np.int32)
+    tag, parent, until, marks = elements = np.empty((4, room), np.int32)
+    elements[:, 0] = 0
     text = np.empty(len(data) + len(data) // 4 + 64, np.uint8)  # a reference is at most 1.2 times as long as its name
-    element, characters, linked = np.zeros(room, np.int32), np.zeros(room, np.int32), np.zeros(room, np.int32)
-    begin, end = np.zeros(room, np.int64), np.zeros(room, np.int64)
-    elements, blocks, size = _grow(
-        data, tokens.what, tokens.tag, tokens.begin, tokens.end, tokens.marks, names.kinds(), references(),
-        (tag, parent, until, marks), text, (element, begin, end, characters, linked),
+    element, begin, end, characters, linked = blocks = np.empty((5, room), np.int32)
+    n, m, size = _grow(
+        data, tokens.what, tokens.tag, tokens.begin, tokens.end, tokens.marks, names.kinds(), *references(),
+        elements, text, blocks,
     )  # fmt: skip
     return Tree(
-        tag=tag[:elements], parent=parent[:elements], until=until[:elements], marks=marks[:elements],
-        text=text[:size], element=element[:blocks], begin=begin[:blocks], end=end[:blocks],
-        characters=characters[:blocks], linked=linked[:blocks],
+        tag=tag[:n], parent=parent[:n], until=until[:n], marks=marks[:n], text=text[:size],
+        element=element[:m], begin=begin[:m], end=end[:m], characters=characters[:m], linked=linked[:m],
     )  # fmt: skip
 
 
 @njit(cache=True)
 def _grow(
-    data: Any, what: Any, tags: Any, begin: Any, end: Any, marks: Any, kinds: Any, table: Any,
+    data: Any, what: Any, tags: Any, begin: Any, end: Any, marks: Any, kinds: Any, hashes: Any, codes: Any,
     elements: Any, out: Any, blocks: Any,
 ) -> tuple[Any, ...]:  # fmt: skip
+    """Fill the columns of elements and of blocks; how many there are of each, and bytes of text."""
     s = np.zeros(PLACES, np.int64)
     s[LINK] = s[SKIP] = -1
     s[ELEMENTS] = s[HEIGHT] = 1
@@ -115,7 +117,7 @@ def _grow(
                 _imply(s, stack, elements, tag)
                 _push_block(s, stack, elements, tag, marks[t], kinds)
             elif tag == _MATH and end[t] > begin[t]:
-                write(s, stack, data, begin[t], end[t], out, table)
+                write(s, stack, data, begin[t], end[t], out, hashes, codes)
                 _push(s, stack, tag, True)
             elif not kinds[tag] & (_VOID | _RAW) and tag != _HEAD:
                 if marks[t] & _IS_LINK and tag == _A:
@@ -124,7 +126,7 @@ def _grow(
                 _push(s, stack, tag, kinds[tag] & _SKIPPED != 0 or marks[t] & _IS_HIDDEN != 0)
                 if marks[t] & _IS_LINK and tag == _A and s[LINK] < 0:
                     s[LINK] = s[HEIGHT] - 1
-                    s[COUNTED] = not marks[t] & _IS_FRAGMENT or _leads_away(elements[0][stack[s[LINK], 1]])
+                    s[COUNTED] = not marks[t] & _IS_FRAGMENT or _leads_away(elements[_TAG, stack[s[LINK], 1]])
         elif what[t] == CLOSE:
             if tag == _BR:
                 break_line(s, stack, out, blocks)
@@ -136,7 +138,7 @@ def _grow(
                     end_link(s, out, anchor)
                 _close_inline(s, stack, elements, tag, kinds)
         elif s[SKIP] < 0:
-            write(s, stack, data, begin[t], end[t], out, table)
+            write(s, stack, data, begin[t], end[t], out, hashes, codes)
     flush(s, stack, out, blocks)
     _pop(s, stack, elements, 0)
     return s[ELEMENTS], s[BLOCKS], s[OUT]
@@ -161,11 +163,10 @@ def _push(s: Any, stack: Any, tag: Any, skipped: Any) -> None:
 
 @njit(cache=True)
 def _push_block(s: Any, stack: Any, elements: Any, tag: Any, mark: Any, kinds: Any) -> None:
-    names, parents, _, marks = elements
     h, e = s[HEIGHT], s[ELEMENTS]
     if kinds[tag] & _VOID or h == DEEPEST or (tag <= _BODY and tag >= _HTML and _open(s, stack, tag)):
         return
-    names[e], parents[e], marks[e] = tag, stack[h - 1, 1], mark
+    elements[_TAG, e], elements[_PARENT, e], elements[_MARKS, e] = tag, stack[h - 1, 1], mark
     stack[h, 0], stack[h, 1] = tag, e
     stack[h, 2] = stack[h - 1, 2] != 0 or tag in (_PRE, _LISTING)
     s[ELEMENTS], s[HEIGHT] = e + 1, h + 1
@@ -184,9 +185,8 @@ def _open(s: Any, stack: Any, tag: Any) -> Any:
 @njit(cache=True)
 def _pop(s: Any, stack: Any, elements: Any, to: Any) -> None:
     """End all elements from the height `to` on."""
-    until = elements[2]
     for k in range(s[HEIGHT] - 1, to - 1, -1):
-        until[stack[k, 1]] = s[ELEMENTS]
+        elements[_UNTIL, stack[k, 1]] = s[ELEMENTS]
     s[HEIGHT] = to
     if s[LINK] >= to:
         s[LINK] = -1
