@@ -9,6 +9,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from pipeline.ingest.page import names
+from pipeline.ingest.page.entities import references
 from pipeline.ingest.page.lexer import CLOSE, OPEN, tokenize
 from pipeline.ingest.page.names import TAGS
 from pipeline.ingest.page.page import MOST_TAGS, HostileMarkupError, read_page
@@ -25,7 +27,8 @@ def text(html: str) -> str:
 def blocks(html: str) -> list[str]:
     """Every block of text of a page, whether it is main text or not."""
     data = np.frombuffer(html.encode(), np.uint8)
-    tree = grow(data, tokenize(data, html.count("<")))
+    tokens = tokenize(data, html.count("<"), *names.table(), names.kinds())
+    tree = grow(data, tokens, names.kinds(), *references())
     return [tree.text[a:b].tobytes().decode() for a, b in zip(tree.begin, tree.end, strict=True)]
 
 
@@ -56,7 +59,7 @@ class Oracle(HTMLParser):
     ],
 )
 def test_tags_are_those_that_another_parser_sees(html: str) -> None:
-    tokens = tokenize(np.frombuffer(html.encode(), np.uint8), html.count("<"))
+    tokens = tokenize(np.frombuffer(html.encode(), np.uint8), html.count("<"), *names.table(), names.kinds())
     seen = [(what, TAGS[tag]) for what, tag in zip(tokens.what, tokens.tag, strict=True) if what]
     known = [(what, tag if tag in TAGS else "other") for what, tag in Oracle(html).seen]
     assert seen == known

@@ -63,13 +63,13 @@ DROPPED, WEAK, GOOD, HEADING = 0, 1, 2, 3
 """What a block is: none of the main text; of it if what surrounds it is; of it; of it if something follows."""
 
 
-def choose(tree: Tree) -> npt.NDArray[np.bool_]:
+@njit(cache=True)
+def choose(tree: Tree) -> Any:
     """(blocks,) which blocks are main text."""
-    kept: npt.NDArray[np.bool_] = _choose(
+    return _choose(
         tree.tag, tree.parent, tree.until, tree.marks, tree.text, tree.element, tree.begin, tree.end, tree.characters,
         tree.linked,
     )  # fmt: skip
-    return kept
 
 
 @njit(cache=True)

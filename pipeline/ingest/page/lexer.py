@@ -6,8 +6,7 @@ attributes), and reads of attributes only what says what an element is for.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -36,8 +35,7 @@ _SPACE, _LETTER = (
 TEXT, OPEN, CLOSE = 0, 1, 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
+class Tokens(NamedTuple):
     """A page in pieces, in order. Columns of (tokens,)."""
 
     what: npt.NDArray[np.uint8]
@@ -53,16 +51,17 @@ class Tokens:
     """The token that opens the first `title`; -1 if there is none."""
 
 
-def tokenize(data: npt.NDArray[np.uint8], tags: int) -> Tokens:
-    """The tags and texts of a page, UTF-8 bytes (size,) with so many "<".
+@njit(cache=True)
+def tokenize(data: Any, tags: int, hashes: Any, values: Any, kinds: Any) -> Tokens:
+    """The tags and texts of a page, UTF-8 bytes (size,) with so many "<"; `names.table()` and `names.kinds()`.
 
     Comments, declarations and unfinished tags are left out.
     """
     room = 2 * tags + 2
     what, tag = np.empty(room, np.uint8), np.empty(room, np.int16)
     begin, end, marks = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int32)
-    n, title = _tokenize(data, *names.table(), names.kinds(), what, tag, begin, end, marks)
-    return Tokens(what=what[:n], tag=tag[:n], begin=begin[:n], end=end[:n], marks=marks[:n], title=title)
+    n, title = _tokenize(data, hashes, values, kinds, what, tag, begin, end, marks)
+    return Tokens(what[:n], tag[:n], begin[:n], end[:n], marks[:n], title)
 
 
 @njit(cache=True)

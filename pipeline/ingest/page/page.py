@@ -5,12 +5,15 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import njit
 
+from pipeline.ingest.page import names
 from pipeline.ingest.page.choose import choose
-from pipeline.ingest.page.lexer import Tokens, count_tags, tokenize
+from pipeline.ingest.page.entities import references
+from pipeline.ingest.page.lexer import count_tags, tokenize
 from pipeline.ingest.page.render import render
 from pipeline.ingest.page.tree import grow
 
@@ -50,10 +53,22 @@ def read_page(data: bytes) -> Page:
     view = np.frombuffer(data, np.uint8)
     if (tags := count_tags(view)) > MOST_TAGS:
         raise HostileMarkupError(f"{tags} tags")
-    tokens = tokenize(view, tags)
-    tree = grow(view, tokens)
+    text, begin, end = _main_text(view, tags, *names.table(), names.kinds(), *references())
     language, date = facts(data)
-    return Page(_title(data, tokens), language, date, render(tree, choose(tree)).decode())
+    return Page(_title(data[begin:end]), language, date, text.tobytes().decode())
+
+
+@njit(cache=True)
+def _main_text(
+    data: Any, tags: int, hashes: Any, values: Any, kinds: Any, entities: Any, codes: Any
+) -> tuple[Any, int, int]:  # fmt: skip
+    """UTF-8 bytes (size,), and where the title begins and ends; one call from Python, since a page is small."""
+    tokens = tokenize(data, tags, hashes, values, kinds)
+    tree = grow(data, tokens, kinds, entities, codes)
+    text = render(tree, choose(tree))
+    if tokens.title < 0:
+        return text, 0, 0
+    return text, tokens.begin[tokens.title], tokens.end[tokens.title]
 
 
 def facts(data: bytes) -> tuple[str | None, str | None]:
@@ -81,8 +96,5 @@ def _dates(data: bytes, head: bytes) -> Iterator[bytes]:
         yield marked[0]
 
 
-def _title(data: bytes, tokens: Tokens) -> str | None:
-    if tokens.title < 0:
-        return None
-    raw = data[tokens.begin[tokens.title] : tokens.end[tokens.title]].decode("utf-8", "replace")
-    return " ".join(html.unescape(raw).split())[:1000] or None
+def _title(raw: bytes) -> str | None:
+    return " ".join(html.unescape(raw.decode("utf-8", "replace")).split())[:1000] or None

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from numba import njit
 
 from pipeline.ingest.page.names import number_of
@@ -31,12 +30,10 @@ _UL, _OL, _DIR, _LI, _DL, _TABLE, _TR, _TD, _TH, _PRE, _LISTING = (
 _ROW, _GRID, _LIST, _ITEM, _CODE = range(5)
 
 
-def render(tree: Tree, kept: npt.NDArray[np.bool_]) -> bytes:
-    """The text of the blocks `kept` (blocks,) in order, as UTF-8."""
-    out: npt.NDArray[np.uint8] = _render(
-        tree.tag, tree.parent, tree.text, tree.element, tree.begin, tree.end, tree.characters, kept
-    )
-    return out.tobytes()
+@njit(cache=True)
+def render(tree: Tree, kept: Any) -> Any:
+    """The text of the blocks `kept` (blocks,) in order, UTF-8 bytes (size,)."""
+    return _render(tree.tag, tree.parent, tree.text, tree.element, tree.begin, tree.end, tree.characters, kept)
 
 
 @njit(cache=True)

@@ -6,15 +6,12 @@ paragraph, an item the item before it, a cell the cell; an end tag ends what sta
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pipeline.ingest.page import names
-from pipeline.ingest.page.entities import references
 from pipeline.ingest.page.lexer import CLOSE, OPEN, Tokens
 from pipeline.ingest.page.names import BLOCK, RAW, SKIPPED, VOID, Mark, number_of
 from pipeline.ingest.page.text import (
@@ -57,8 +54,7 @@ _LAST_BLOCK = number_of("hr")
 """The tags of blocks are numbered up to here."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
+class Tree(NamedTuple):
     """Elements that are set apart, in document order (elements,), and blocks of text (blocks,) with the text of all."""
 
     tag: npt.NDArray[np.int32]
@@ -79,20 +75,20 @@ class Tree:
     """Those of them in links."""
 
 
-def grow(data: npt.NDArray[np.uint8], tokens: Tokens) -> Tree:
-    """The elements and blocks of a page."""
+@njit(cache=True)
+def grow(data: Any, tokens: Tokens, kinds: Any, hashes: Any, codes: Any) -> Tree:
+    """The elements and blocks of a page; `names.kinds()` and `entities.references()`."""
     room = len(tokens.what) + 2
-    tag, parent, until, marks = elements = np.empty((4, room), np.int32)
+    elements, blocks = np.empty((4, room), np.int32), np.empty((5, room), np.int32)
     elements[:, 0] = 0
     text = np.empty(len(data) + len(data) // 4 + 64, np.uint8)  # a reference is at most 1.2 times as long as its name
-    element, begin, end, characters, linked = blocks = np.empty((5, room), np.int32)
     n, m, size = _grow(
-        data, tokens.what, tokens.tag, tokens.begin, tokens.end, tokens.marks, names.kinds(), *references(),
+        data, tokens.what, tokens.tag, tokens.begin, tokens.end, tokens.marks, kinds, hashes, codes,
         elements, text, blocks,
     )  # fmt: skip
     return Tree(
-        tag=tag[:n], parent=parent[:n], until=until[:n], marks=marks[:n], text=text[:size],
-        element=element[:m], begin=begin[:m], end=end[:m], characters=characters[:m], linked=linked[:m],
+        elements[_TAG, :n], elements[_PARENT, :n], elements[_UNTIL, :n], elements[_MARKS, :n], text[:size],
+        blocks[0, :m], blocks[1, :m], blocks[2, :m], blocks[3, :m], blocks[4, :m],
     )  # fmt: skip
 
 
