@@ -1,6 +1,9 @@
 """How well the rules for source files find what a data set marks, by language, and how fast they are.
 
-    python bench/code_rules.py PATH...      # tables in the columns of The Stack v1 or v2, or StarCoder data
+    python bench/code_rules.py [PATH ...]
+
+The paths are tables in the columns of The Stack v1 or v2, or StarCoder data; what `bertmill sample` makes, which marks
+nothing, if none is given.
 
 A file is *marked* if its columns say GPL-like licence, is_vendor or is_generated; the table compares the reasons of our
 rules with these marks, once without looking at the flags and once with them. Peer: the data set's own flags.
@@ -18,6 +21,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 
+from bench.samples import samples
 from pipeline.documents import SCHEMA, Document, record
 from pipeline.filters.code.licenses import accepted
 from pipeline.filters.code.measure import measure
@@ -36,10 +40,10 @@ MARKS = {
 BATCH = 512
 
 
-def documents(paths: list[str]) -> list[dict[str, object]]:
+def documents(paths: list[Path]) -> list[dict[str, object]]:
     """The rows of all tables as documents."""
     found = []
-    for path in map(Path, paths):
+    for path in paths:
         for outcome in read_code(Piece(str(path), path.name, path.stat().st_size)):
             if isinstance(outcome.what, Document):
                 found.append(record(outcome.what, "code", "code", path.name))  # noqa: PERF401
@@ -64,7 +68,7 @@ def judged(rows: list[dict[str, object]], filters: CodeFilters) -> tuple[list[se
     return every, first, seconds
 
 
-def main(paths: list[str]) -> None:
+def main(paths: list[Path]) -> None:
     rows = documents(paths)
     facts = [orjson.loads(str(row["metadata"] or "{}")) for row in rows]
     marks = [
@@ -115,6 +119,4 @@ def _table(told: str, rows: list[dict[str, object]], marks: list[dict[str, Any]]
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit("usage: python bench/code_rules.py PATH...")
-    main(sys.argv[1:])
+    main([Path(word) for word in sys.argv[1:]] or samples("code/*.parquet"))

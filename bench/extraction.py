@@ -43,7 +43,9 @@ def main() -> None:
 
 
 def compare(asked: argparse.Namespace, folder: Path) -> None:
-    pages = html_pages(asked.capture or sample(folder))[: asked.pages]
+    from bench.samples import samples
+
+    pages = html_pages(asked.capture or samples("web/*.warc.gz")[0])[: asked.pages]
     (folder / "pages.jsonl").write_text("".join(json.dumps(page) + "\n" for page in pages))
     size = sum(len(html.encode()) for _, html in pages) / 1e6
     seconds: dict[str, list[float]] = defaultdict(list)
@@ -61,13 +63,6 @@ def compare(asked: argparse.Namespace, folder: Path) -> None:
         print(f"  {name:18} {size / median(spent_all):7.1f} MB/s  {told_scores}")
     mine, theirs = (median(spent_all) for spent_all in seconds.values())
     print(f"  {theirs / mine:.1f} times as fast")
-
-
-def sample(folder: Path) -> Path:
-    from pipeline.sample import sample as write_sample
-
-    write_sample(folder / "sample")
-    return min((folder / "sample" / "web").glob("*.warc.gz"))
 
 
 def html_pages(path: Path) -> list[tuple[str, str]]:

@@ -45,17 +45,12 @@ def main() -> None:
         from bench.peers import python
 
         asked.python = python("datatrove")
+    from bench.samples import samples
+
     with tempfile.TemporaryDirectory() as folder:
-        named = [(name, text) for path in asked.paths or samples(Path(folder)) for name, text in documents(path)]
+        named = [found for path in asked.paths or samples("web/*.warc.gz") for found in documents(path)]
         decisions(named, asked, Path(folder) / "all.jsonl")
         speed(named, asked, Path(folder) / "timed.jsonl")
-
-
-def samples(folder: Path) -> Iterator[Path]:
-    from pipeline.sample import sample
-
-    sample(folder / "sample")
-    yield from sorted((folder / "sample" / "web").glob("*.warc.gz"))
 
 
 def documents(path: Path) -> Iterator[tuple[str, str]]:

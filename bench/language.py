@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -24,9 +23,12 @@ from typing import Any
 
 import numpy as np
 
+from bench.samples import samples
+from pipeline.documents import Document
 from pipeline.filters.classifier import Classifier
 from pipeline.filters.known import CLAIMED, CLAIMED_LONG
 from pipeline.filters.language import READ, SURE, codes, identify_batch, inspect_batch, model_path
+from pipeline.ingest.web import read_captures
 
 NAMES = (
     "afr:af amh:am arb:ar ast:ast azj:az bcl:bcl bel:be ben:bn bho:bh bod:bo bos:bs bre:br bul:bg cat:ca ceb:ceb "
@@ -72,22 +74,13 @@ def read_pages(paths: list[Path] | None) -> Iterator[str]:
     """The texts of Parquet files, or those of the sample's pages as they are ingested."""
     import pyarrow.parquet as pq
 
-    if paths:
-        for path in paths:
-            yield from pq.read_table(path, columns=["text"]).column("text").to_pylist()
-        return
-    from resiliparse.extract.html2text import extract_plain_text
-
-    from pipeline.sample import sample
-
-    with tempfile.TemporaryDirectory() as folder:
-        sample(Path(folder) / "sample")
-        for path in sorted((Path(folder) / "sample" / "web").glob("*.warc.gz")):
-            for record in gzip.decompress(path.read_bytes()).split(b"WARC/1.")[1:]:
-                if b"<html" in record:
-                    yield extract_plain_text(
-                        record[record.index(b"<html") :].decode(errors="replace"), main_content=True
-                    )
+    for path in paths or []:
+        yield from pq.read_table(path, columns=["text"]).column("text").to_pylist()
+    if not paths:
+        for path in samples("web/*.warc.gz"):
+            for found in read_captures(path):
+                if isinstance(found.what, Document):
+                    yield found.what.text
 
 
 def parts(text: str, least: int) -> Iterator[str]:

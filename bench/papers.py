@@ -1,6 +1,6 @@
 """Papers in JATS and LaTeX: how fast they are read, how much markup is left over, and how many words are kept.
 
-    python bench/papers.py PATH...
+    python bench/papers.py [PATH ...]       what `bertmill sample` makes if none is given
 
 PATH is a file, a folder, or a tar archive of .xml or .nxml articles, .tex files, or arXiv's submissions (.gz).
 A line has markup left over when outside of formulas and of code that the source itself sets verbatim it shows: a
@@ -24,6 +24,7 @@ from statistics import median
 
 from lxml import etree
 
+from bench.samples import samples
 from pipeline.ingest import archives
 from pipeline.ingest.jats.article import read_article
 from pipeline.ingest.latex.source import read_source
@@ -197,10 +198,10 @@ def tex_facts(source: bytes) -> tuple[set[str], int]:
 
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("paths", nargs="+", type=Path)
+    options.add_argument("paths", nargs="*", type=Path)
     options.add_argument("--worst", type=int, default=12)
     chosen = options.parse_args()
-    found = [read(name, files) for path in chosen.paths for name, files in papers(path)]
+    found = [read(name, files) for path in chosen.paths or samples("science/*") for name, files in papers(path)]
     print(
         f"{'kind':6} {'papers':>6} {'refused':>7} {'MB':>7} {'MB/s':>6} {'lines':>7} {'left over':>9} {'kept':>5} "
         "of which"

@@ -44,9 +44,10 @@ def main() -> None:
 
 
 def compare(asked: argparse.Namespace, folder: Path) -> None:
-    from bench.extraction import html_pages, sample
+    from bench.extraction import html_pages
+    from bench.samples import samples
 
-    paths = asked.captures or [sample(folder)]
+    paths = asked.captures or samples("web/*.warc.gz")
     sizes = [len(html.encode("utf-8", "replace")) for path in paths for _, html in html_pages(path)]
     size = sum(sizes) / 1e6
     ours(paths, folder)  # compiles

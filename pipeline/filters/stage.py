@@ -73,9 +73,10 @@ def _count_dropped(
     tally: Tally,
 ) -> None:
     places = np.flatnonzero(failed >= 0)
-    gone = batch.select(["id", "origin", "text"]).take(pa.array(places))
-    texts = pc.utf8_slice_codeunits(gone.column("text"), 0, SAMPLE_TEXT).to_pylist()
-    ids, origins = gone.column("id").to_pylist(), gone.column("origin").to_pylist()
+    heads = pc.utf8_slice_codeunits(batch.column("text"), 0, SAMPLE_TEXT)
+    ids, origins, texts = (
+        column.take(pa.array(places)).to_pylist() for column in (batch.column("id"), batch.column("origin"), heads)
+    )
     for place, id, origin, text in zip(places, ids, origins, texts, strict=True):
         rule = asked[failed[place]]
         value = columns[rule.column][place]

@@ -118,7 +118,7 @@ def _candidates(data: bytes, declared: str | None, meta: bool) -> Iterator[str]:
 
 def _wide(data: bytes) -> str | None:
     """UTF-16 without a mark, or ISO-2022-JP: valid UTF-8 both, told by bytes that no UTF-8 text has."""
-    if 0x1B in data[:LOOKED_AT] and b"\x1b$" in data[:LOOKED_AT] and data.isascii():
+    if data.find(b"\x1b", 0, LOOKED_AT) >= 0 and data.find(b"\x1b$", 0, LOOKED_AT) >= 0 and data.isascii():
         return "iso2022_jp"
     head = data[:1024]
     if head.count(0) * 5 <= len(head) * 2:  # markup is ASCII, so nearly every second byte is 0
