@@ -18,7 +18,8 @@ ANY = C4(min_sentences=0)
 
 def clean(text: str, settings: C4, before: str = "Another document.") -> tuple[str, str | None, dict[str, int]]:
     """(text as it is left, reason to drop it, measures); a document stands before it in the batch."""
-    cleaned = c4.clean(split_lines(*text_of(pa.array([before, text], pa.large_string()))), settings)
+    lines = split_lines(*text_of(pa.array([before, text], pa.large_string())))
+    cleaned = c4.clean(lines, np.ones(len(lines.starts), np.int32), settings)
     rules = c4.rules(settings)
     number = first_failed(cleaned.columns, rules, 2)[1]
     a, b = cleaned.offsets[1:]

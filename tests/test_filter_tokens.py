@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from pipeline.filters.tokens import count_tokens
+from pipeline.filters import web
+from pipeline.filters.lines import split_lines
+from pipeline.filters.settings import WebFilters
+from pipeline.filters.tokens import count_line_tokens, count_tokens
 
 
 class Count(NamedTuple):
@@ -68,3 +72,35 @@ def test_documents_of_a_batch_are_counted_apart() -> None:
 )
 def test_a_chunk_without_end_is_counted_in_a_time_that_grows_with_its_length(text: str) -> None:
     assert count(text).tokens >= 1
+
+
+def test_no_token_goes_over_the_end_of_a_line() -> None:
+    texts = ["one, two,\nthree\r\n(four)\u2028don't\x1cstop", "", "\n\n", "我爱\u0085北京", "a,\n", "x\x0b, y"] * 2
+    data = np.frombuffer("".join(texts).encode(), np.uint8)
+    offsets = np.cumsum([0, *(len(text.encode()) for text in texts)])
+    english = np.arange(len(texts)) % 2 == 0
+    lines = split_lines(data, offsets)
+    counts, each = count_line_tokens(lines, english)
+    np.testing.assert_array_equal(counts, count_tokens(data, offsets, english))
+    parts = [
+        [count(line, bool(e)).tokens for line in text.splitlines()] for text, e in zip(texts, english, strict=True)
+    ]
+    assert each.tolist() == [n for part in parts for n in part]
+
+
+def test_the_tokens_that_c4_leaves_are_those_of_the_text_it_leaves() -> None:
+    lines = [
+        "We use cookies here.",
+        "A note[12] of [edit] two marks.",
+        "It is so, is it not?",
+        "no",
+        "Well (it is) [3]",
+    ]
+    dice = np.random.default_rng(0)
+    texts = ["\n".join(dice.choice(lines, 6)) for _ in range(40)]
+    batch = pa.record_batch([pa.array(texts, pa.large_string())], names=["text"])
+    every = np.ones(len(texts), np.bool_)
+    before = web.measure(batch, every, WebFilters())
+    after = web.measure(pa.record_batch([before.texts], names=["text"]), every, WebFilters(c4=None))
+    for name in ("fineweb.newlines", "fineweb.lines"):
+        np.testing.assert_array_equal(before.columns[name], after.columns[name])

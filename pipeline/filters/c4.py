@@ -58,10 +58,14 @@ class Cleaned:
     offsets: npt.NDArray[np.int64]
     """(documents + 1) where each text begins in `data`."""
     columns: dict[str, Column]
+    tokens: npt.NDArray[np.int64]
+    """(documents,) of the lines that are kept; -1 where a mark was cut out of one."""
 
 
-def clean(lines: Lines, settings: C4) -> Cleaned:
-    """The lines that are kept, stripped, and the columns of `rules`. `lines` are those of `str.splitlines`.
+def clean(lines: Lines, tokens: npt.NDArray[np.int32], settings: C4) -> Cleaned:
+    """The lines that are kept, stripped, and the columns of `rules`.
+
+    `lines` are those of `str.splitlines`, `tokens` (lines,) how many each has.
 
     "Lorem ipsum" and a curly bracket count only where they stand in a line that would be kept; lines that speak of
     JavaScript or of policies go alone.
@@ -69,12 +73,12 @@ def clean(lines: Lines, settings: C4) -> Cleaned:
     documents = len(lines.bounds) - 1
     size = int(lines.ends[-1] - lines.starts[0]) if len(lines.starts) else 0
     data, offsets = np.empty(size + documents, np.uint8), np.zeros(documents + 1, np.int64)
-    lorem, curly, sentences = _clean(
-        lines.data, lines.starts, lines.ends, lines.bounds, settings.min_line_words, settings.max_word_length,
+    lorem, curly, sentences, left = _clean(
+        lines.data, lines.starts, lines.ends, lines.bounds, tokens, settings.min_line_words, settings.max_word_length,
         settings.terminal_punctuation, settings.drop_citations, data, offsets,
     )  # fmt: skip
     columns = {"c4.lorem_ipsum": lorem, "c4.curly_brackets": curly, "c4.sentences": sentences}
-    return Cleaned(data=data[: offsets[-1]], offsets=offsets, columns=columns)
+    return Cleaned(data=data[: offsets[-1]], offsets=offsets, columns=columns, tokens=left)
 
 
 def rules(settings: C4) -> list[Rule]:
@@ -88,11 +92,14 @@ def rules(settings: C4) -> list[Rule]:
 
 @njit(cache=True)
 def _clean(
-    data: Any, starts: Any, ends: Any, bounds: Any, few: int, long: int, terminal: bool, citations: bool,
+    data: Any, starts: Any, ends: Any, bounds: Any, tokens: Any, few: int, long: int, terminal: bool, citations: bool,
     out: Any, offsets: Any,
 ) -> Any:  # fmt: skip
-    """Write the kept lines to `out`; (3, documents): lines of lorem ipsum, lines with a curly bracket, sentences."""
-    counts = np.zeros((3, len(bounds) - 1), np.int64)
+    """Write the kept lines to `out`.
+
+    (4, documents): lines of lorem ipsum, lines with a curly bracket, sentences, tokens (-1: a mark was cut out).
+    """
+    counts = np.zeros((4, len(bounds) - 1), np.int64)
     n = 0
     for document in range(len(bounds) - 1):
         begin = n
@@ -117,6 +124,10 @@ def _clean(
                 n = mark
                 continue
             counts[2, document] += count_sentences(out, start, n)
+            if n - start < b - a:
+                counts[3, document] = -1
+            elif counts[3, document] >= 0:
+                counts[3, document] += tokens[line]
             if mark == begin:  # a removed citation may leave a space at the head of the text
                 n = _move(out, left_end(out, start, n), n, begin)
         n = right_end(out, begin, n)

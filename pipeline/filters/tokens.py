@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pipeline.filters.lines import characters
+from pipeline.filters.lines import Lines, characters
 from pipeline.filters.punctuation import (
     ALONE,
     GAP,
@@ -41,6 +41,7 @@ _PLAIN, _SPACES = np.zeros(256, np.bool_), np.zeros(256, np.bool_)
 _PLAIN[[code for code in range(128) if chr(code).isalpha()]] = True
 _SPACES[[code for code in range(128) if chr(code).isspace()]] = True
 """Bytes of ASCII letters, and of ASCII spaces."""
+_NOTHING = np.empty(0, np.int32)
 
 
 class Tokens(NamedTuple):
@@ -59,39 +60,56 @@ class Tokens(NamedTuple):
 
 def count_tokens(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], english: npt.NDArray[np.bool_]) -> Tokens:
     """Count in the documents data[offsets[d] : offsets[d + 1]], of which `english` says which are in English."""
-    return Tokens(*_count(data, offsets, english, character_flags()))
+    bounds = np.arange(len(offsets))
+    return Tokens(*_count(data, offsets[:-1], offsets[1:], bounds, english, character_flags(), _NOTHING))
+
+
+def count_line_tokens(lines: Lines, english: npt.NDArray[np.bool_]) -> tuple[Tokens, npt.NDArray[np.int32]]:
+    """The same by document, and (lines,) the tokens of each line, since no token goes over the end of one."""
+    each = np.empty(len(lines.starts), np.int32)
+    counts = _count(lines.data, lines.starts, lines.ends, lines.bounds, english, character_flags(), each)
+    return Tokens(*counts), each
 
 
 @njit(cache=True)
-def _count(data: Any, offsets: Any, english: Any, flags: Any) -> Any:
-    counts = np.zeros((5, len(offsets) - 1), np.int64)
-    for document in range(len(offsets) - 1):
-        i, end = offsets[document], offsets[document + 1]
+def _count(data: Any, starts: Any, ends: Any, bounds: Any, english: Any, flags: Any, each: Any) -> Any:
+    """(5, documents) of the parts bounds[d] : bounds[d + 1] of each document; the tokens of each part, if asked."""
+    counts = np.zeros((5, len(bounds) - 1), np.int64)
+    for document in range(len(bounds) - 1):
         into = counts[:, document]
-        words = letters = commas = 0  # of words of ASCII letters alone, after which a comma may stand: most chunks
-        while i < end:
-            start = i
-            while i < end and _PLAIN[data[i]]:
-                i += 1
-            comma = i > start and i + 1 < end and data[i] == _COMMA and _SPACES[data[i + 1]]
-            if i > start and (comma or i == end or _SPACES[data[i]]):
-                words, letters, commas, i = words + 1, letters + i - start, commas + comma, i + 1 + comma
-                continue
-            i = start
-            code, size = decode(data, i)
-            if flags[code] & GAP:
-                i += size
-                continue
-            while i < end and not flags[code] & GAP:
-                i += size
-                if i < end:
-                    code, size = decode(data, i)
-            _cut(data, start, i, english[document], flags, into)
-        into[0] += words + commas
-        into[1] += words
-        into[2] += words
-        into[3] += letters
+        for part in range(bounds[document], bounds[document + 1]):
+            before = into[0]
+            _count_part(data, starts[part], ends[part], english[document], flags, into)
+            if len(each):
+                each[part] = into[0] - before
     return counts
+
+
+@njit(cache=True)
+def _count_part(data: Any, i: Any, end: Any, english: bool, flags: Any, into: Any) -> None:
+    words = letters = commas = 0  # of words of ASCII letters alone, after which a comma may stand: most chunks
+    while i < end:
+        start = i
+        while i < end and _PLAIN[data[i]]:
+            i += 1
+        comma = i > start and i + 1 < end and data[i] == _COMMA and _SPACES[data[i + 1]]
+        if i > start and (comma or i == end or _SPACES[data[i]]):
+            words, letters, commas, i = words + 1, letters + i - start, commas + comma, i + 1 + comma
+            continue
+        i = start
+        code, size = decode(data, i)
+        if flags[code] & GAP:
+            i += size
+            continue
+        while i < end and not flags[code] & GAP:
+            i += size
+            if i < end:
+                code, size = decode(data, i)
+        _cut(data, start, i, english, flags, into)
+    into[0] += words + commas
+    into[1] += words
+    into[2] += words
+    into[3] += letters
 
 
 @njit(cache=True)
