@@ -14,8 +14,8 @@ from pipeline.ingest.stage import raw_record
 from pipeline.stage import Record
 from pipeline.units import find_source
 from recipes.load import load
-from recipes.plan import pack_name
 from recipes.recipe import Recipe
+from recipes.rows import pack_name
 
 SHOWN = 300
 """Characters shown of a raw record."""

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from pipeline.stage import Record as Signed
 from pipeline.stage import Stage, print_of
-from recipes.plan import evaluated, held_out_name, pack_name, stages
+from recipes.plan import evaluated, stages
 from recipes.recipe import Recipe
+from recipes.rows import held_out_name, pack_name
 
 EVERY = 10.0
 """Seconds between the steps that are told."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from pipeline.settings import Source
 from pipeline.stage import Record
 from pipeline.units import find_source
-from recipes.plan import pack_name
 from recipes.recipe import Recipe
+from recipes.rows import pack_name
 from train.schedule import Schedule
 
 TOKENS_PER_BYTE = {"web": 0.27, "code": 0.83, "science": 0.48, "text": 1.3}
