@@ -83,3 +83,8 @@ def test_a_file_that_is_cut_off_is_told(tmp_path: Path) -> None:
     whole = b"".join(ONES[:3])
     with pytest.raises(DamagedFile, match=r"a\.arc: breaks off at byte \d+ \("):
         ends(written(tmp_path, whole[:-40]))
+
+
+def test_a_wrong_length_that_ends_at_the_end_of_a_later_record_by_chance_swallows_nothing(tmp_path: Path) -> None:
+    block = response()[:-100] + b"\n" + ONES[3][:-1]
+    assert ends(written(tmp_path, ONES[1], arc(block, "http://a.example/9"), ONES[2])) == ["1", "bad_record", "3", "2"]

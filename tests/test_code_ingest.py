@@ -161,3 +161,25 @@ def test_json_files_of_a_repository_are_told_from_tables_of_code(tmp_path: Path)
     for name, content in files.items():
         (tmp_path / name).write_text(content)
     assert [is_table(tmp_path / name) for name in files] == [False, False, True, False]
+
+
+def test_a_row_of_very_many_levels_is_dropped_alone(tmp_path: Path) -> None:
+    deep = "[" * 900 + "]" * 900
+    path = tmp_path / "a.jsonl"
+    for content in (f'{{"content": "x", "license_type": {deep}}}', f'{{"content": "x", "language": {deep}}}'):
+        path.write_text(f'{{"content": "good"}}\n{content}\n{{"content": "good"}}\n')
+        assert [getattr(what, "reason", "good") for what in read(path)] == ["good", "bad_json", "good"]
+    with pytest.raises(BadNotebookError, match="more than 100 levels"):
+        notebook_text(f'{{"cells": [{{"source": {deep}}}]}}')
+
+
+@pytest.mark.parametrize("between", ["", "\n", "\n  "])
+def test_an_array_of_rows_of_code_is_a_table(tmp_path: Path, between: str) -> None:
+    rows = [json.dumps({"content": f"x = {n}"}, indent=1 if between else None) for n in range(30)]
+    path = tmp_path / "a.json"
+    path.write_text(f"[{between}{f',{between}'.join(rows)}{between}]")
+    assert is_table(path)
+    found = list(read_code(Piece(str(path), path.name, path.stat().st_size)))
+    assert [what.text for _, what in found if isinstance(what, Document)] == [f"x = {n}" for n in range(30)]
+    path.write_text(f"[{between}1, 2{between}]")
+    assert not is_table(path)

@@ -51,6 +51,16 @@ def test_a_damaged_row_group_costs_its_rows_alone(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_told_of_a_damaged_footer_is_one_line(tmp_path: Path) -> None:
+    path = parquet(tmp_path, {"text": ["a"]})
+    content = path.read_bytes()
+    size = int.from_bytes(content[-8:-4], "little")
+    path.write_bytes(content[: -8 - size] + b"\x0f" * size + content[-8:])
+    with pytest.raises(UnreadableFile, match="is no whole Parquet file") as fault:
+        read(path)
+    assert "\n" not in str(fault.value)
+
+
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all" * 9])
 def test_a_file_that_is_no_parquet_cannot_be_read(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.parquet").write_bytes(content)

@@ -243,7 +243,7 @@ HOSTILE = {
     "open formulas in brackets": r"\[ " * 60_000,
     "open dollars in braces": "{$" * 60_000,
     "open pictures": r"\begin{tikzpicture}\tikz " * 30_000,
-    "endless line": "word " * 900_000,
+    "endless line": "word " * 600_000,
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
+import time
 import tracemalloc
 from pathlib import Path
 
@@ -219,6 +220,28 @@ def test_bad_records_of_tagged_text_are_dropped_alone(tmp_path: Path) -> None:
         "no_abstract",
         "bad_utf8",
     ]
+
+
+def test_a_record_of_tagged_text_that_lost_its_beginning_spoils_none_before_it(tmp_path: Path) -> None:
+    first, second, third = MEDLINE.split("\n\n")
+    (tmp_path / "a.txt").write_text("\n\n".join([first, second.replace("PMID- 12\n", ""), "lost its tags", third]))
+    found = [what for _, what in read_medline(tmp_path / "a.txt")]
+    assert [what.reason if isinstance(what, Dropped) else what.title for what in found] == [
+        "Cats that sleep.", "bad_record", "bad_record", "Third.",
+    ]  # fmt: skip
+    (tmp_path / "a.txt").write_text("\n\n".join([first.replace("PMID- 11\n", ""), third]))
+    found = [what for _, what in read_medline(tmp_path / "a.txt")]
+    assert [what.reason if isinstance(what, Dropped) else what.title for what in found] == ["bad_record", "Third."]
+
+
+def test_a_field_of_very_many_lines_costs_bounded_time(tmp_path: Path) -> None:
+    text = "PMID- 1\nTI  - A.\nAB  - Long\n" + "      word\n" * 600_000
+    (tmp_path / "a.nbib").write_text(text)
+    began = time.process_time()
+    ((_, what),) = read_medline(tmp_path / "a.nbib")
+    assert time.process_time() - began < 4
+    assert isinstance(what, Document)
+    assert len(what.text.split()) == 600_002
 
 
 def test_a_text_file_of_another_kind_is_refused(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.documents import Document, Dropped
+from pipeline.documents import Document, Dropped, record
 from pipeline.ingest.papers import read_papers
 from pipeline.ingest.reading import UnreadableFile
 from pipeline.units import Piece
@@ -162,6 +162,23 @@ def test_the_third_version_of_pes2o_leaves_copies_of_its_text_out(tmp_path: Path
     assert isinstance(document, Document)
     assert (document.license, document.url) == ("CCBY", "http://x.example")
     assert document.metadata == {"year": 2020, "id": "1", "source": "s2orc", "version": "v3"}
+
+
+def test_metadata_that_cannot_be_written_again_costs_no_task(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    deep = "[" * 300 + "]" * 300
+    path.write_text(
+        '{"text": "a", "metadata": {"\\ud800": "\\ud800"}}\n'
+        f'{{"text": "b", "metadata": {{"x": {deep}}}}}\n'
+        f'{{"text": "c", "metadata": {json.dumps(deep)}}}\n'
+    )
+    first, second, third = (what for _, what in read_papers(Piece(str(path), "a", 1), references=False))
+    assert isinstance(first, Document)
+    assert record(first, "s", "science", "a")["metadata"] == '{"\ufffd":"\ufffd"}'
+    assert isinstance(second, Dropped)
+    assert (second.reason, second.value) == ("bad_json", "more than 100 levels")
+    assert isinstance(third, Document)
+    assert third.metadata == {"metadata": deep}
 
 
 def test_parquet_of_papers_is_read_and_a_table_of_anything_else_refused(tmp_path: Path) -> None:

@@ -123,6 +123,19 @@ def test_a_small_json_array_is_read_element_by_element(tmp_path: Path, packed: s
     assert json.loads(record_at(path, "4")) == {"text": "é"}
 
 
+@pytest.mark.parametrize("packed", PACK)
+def test_of_a_short_file_that_is_cut_off_the_rows_before_are_kept(tmp_path: Path, packed: str) -> None:
+    cut_off = {"a.jsonl": b'{"text": "0"}\n{"text": "1"}\n{"te', "a.json": b'[{"text": "0"}, {"text": "1"}, {"te'}
+    for name, content in cut_off.items():
+        path = tmp_path / f"{name}{packed}"
+        path.write_bytes(PACK[packed](content))
+        before: list[Found] = []
+        with pytest.raises(DamagedFile, match="breaks off at"):
+            for each in read_table(Piece(str(path), path.name, 1), Columns()):
+                before.append(each)  # noqa: PERF402  # what came before the fault
+        assert told(before) == ["0", "1"]
+
+
 def test_lines_of_arrays_are_no_array_and_a_cut_array_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b'["a"]\n{"text": "row"}\n')
     assert told(read(tmp_path / "a.json")) == ["bad_row", "row"]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import gzip
 import re
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
+from typing import Any
 
 import lz4.frame
 import pytest
@@ -58,6 +61,11 @@ PACK: dict[str, Callable[[bytes], bytes]] = {
     "gzip": gzip.compress,
     "zstd": zstandard.compress,
     "lz4": lz4.frame.compress,
+}
+OPENERS: dict[str, Callable[[], Any]] = {
+    "gzip": lambda: zlib.decompressobj(31),
+    "zstd": lambda: zstandard.ZstdDecompressor().decompressobj(),
+    "lz4": lz4.frame.LZ4FrameDecompressor,
 }
 
 
@@ -123,6 +131,59 @@ def test_every_flipped_byte_of_a_packed_file_spoils_at_most_its_own_member(tmp_p
     assert told_of > (end - begin) * (0.9 if pack == "gzip" else 0.3)  # not all zstd and lz4 data have a checksum
 
 
+@pytest.mark.parametrize("pack", PACK)
+def test_in_a_member_of_many_records_all_that_come_before_the_damage_are_kept(tmp_path: Path, pack: str) -> None:
+    many = [record(response(Random(n).randbytes(n * 9).hex().encode()), target_uri=f"http://a.example/{n % 10}")
+            for n in range(90)]  # fmt: skip
+    member = PACK[pack](b"".join(many))
+    for at in range(700, len(member) - 8, len(member) // 7):
+        spoiled = bytearray(member)
+        spoiled[at : at + 5] = bytes(255 - byte for byte in spoiled[at : at + 5])
+        before = OPENERS[pack]().decompress(member[:at])
+        certain = sum(one in before for one in many[:-1])
+        kept, faults = told(written(tmp_path, bytes(spoiled) + PACK[pack](ONES[3]) + PACK[pack](ONES[4])))
+        assert kept[:certain] == [str(n % 10) for n in range(certain)], at
+        assert kept[-2:] == ["3", "4"], at
+        assert faults or pack != "gzip", at  # these zstd and lz4 data have no checksum
+
+
+def test_a_record_alone_in_a_member_whose_checksum_is_wrong_is_none(tmp_path: Path) -> None:
+    spoiled = bytearray(gzipped(ONES[1]))
+    spoiled[-6] ^= 1
+    assert told(written(tmp_path, gzipped(ONES[0]) + spoiled + gzipped(ONES[2]))) == (["0", "2"], ["bad_gzip"])
+    spoiled = bytearray(gzip.compress(ONES[1] + ONES[2]))
+    spoiled[-6] ^= 1
+    assert told(written(tmp_path, bytes(spoiled) + gzipped(ONES[3]))) == (["1", "2", "3"], ["bad_gzip"])
+
+
+@pytest.mark.parametrize("pack", PACK)
+def test_a_member_that_breaks_off_swallows_none_of_the_next(tmp_path: Path, pack: str) -> None:
+    first, broken, *others = (PACK[pack](one) for one in ONES)
+    for cut in range(8, len(broken), 3):
+        kept, faults = told(written(tmp_path, first + broken[:cut] + b"".join(others)))
+        assert (kept[0], kept[-4:]) == ("0", ["2", "3", "4", "5"]), cut
+        assert faults, cut
+
+
+@pytest.mark.parametrize("pack", PACK)
+def test_damage_at_the_beginning_of_a_packed_file_hides_only_its_first_member(tmp_path: Path, pack: str) -> None:
+    first, *others = (PACK[pack](one) for one in ONES)
+    name = f"a.warc.{ {'gzip': 'gz', 'zstd': 'zst', 'lz4': 'LZ4'}[pack] }"
+    path = written(tmp_path, b"\xff" + first[1:] + b"".join(others), name)
+    assert told(path) == (list("12345"), [f"bad_{pack}"])
+    ours = [one for one in records(path) if isinstance(one, Record)]
+    assert [record_at(path, one.at) for one in ours] == [one[:-4] for one in ONES[1:]]
+    assert told(written(tmp_path, b"lost" * 999 + b"".join(others), name))[0] == list("12345")
+    for plain in (b"".join(ONES), b"\n" + b"".join(ONES)):
+        assert told(written(tmp_path, plain, name)) == (list("012345"), [])
+    assert told(written(tmp_path, b"lost\n" + b"".join(ONES), name)) == (list("012345"), ["bad_record"])
+
+
+def test_zeros_between_members_are_damage_however_many(tmp_path: Path) -> None:
+    path = written(tmp_path, gzipped(ONES[0]) + bytes(3 << 20) + gzipped(ONES[1]))
+    assert told(path) == (["0", "1"], ["bad_gzip"])
+
+
 def test_a_wrong_length_costs_its_record_and_not_those_it_swallowed(tmp_path: Path) -> None:
     for length in (0, 10, len(ONES[0]), 100_000, 40_000_000, 9 * 10**14):
         wrong = record(response(), length=length)
@@ -145,6 +206,14 @@ def test_a_wrong_length_that_ends_at_an_empty_line_by_chance_swallows_nothing(tm
         assert wrong is short or kept == ["1", "3", "2"] or faults == []
 
 
+def test_a_wrong_length_that_ends_at_the_end_of_a_later_record_by_chance_swallows_nothing(tmp_path: Path) -> None:
+    cut = record(response(), length=len(response()[:-100]) + 4 + len(ONES[3]) + len(ONES[4]) - 4)
+    content = cut.replace(response(), response()[:-100]) + ONES[3] + ONES[4]
+    assert told(written(tmp_path, ONES[1] + content + ONES[2])) == (["1", "3", "4", "2"], ["bad_record"])
+    quoting = record(response(b"<pre>" + ONES[3][:150] + b"</pre>" + ONES[4][:-40]), target_uri="http://a.example/9")
+    assert told(written(tmp_path, ONES[1] + quoting + ONES[2])) == (["1", "9", "2"], [])
+
+
 @pytest.mark.parametrize("length", ["", "12a", "-5", "²", "9" * 5000])
 def test_a_length_that_is_no_number_is_a_bad_record(tmp_path: Path, length: str) -> None:
     bad = re.sub(rb"Content-Length: \d+", b"Content-Length: " + length.encode(), ONES[0])
@@ -163,6 +232,9 @@ def test_a_file_that_is_no_capture_is_unreadable(tmp_path: Path) -> None:
         with pytest.raises(UnreadableFile, match="has no whole WARC or ARC record"):
             list(records(written(tmp_path, content)))
     assert list(records(written(tmp_path, gzip.compress(b"")))) == []
+    for content in (b"\r\n\r\n", gzip.compress(b"\n" * 99_999)):
+        with pytest.raises(UnreadableFile, match=r"a\.warc: holds nothing but empty lines"):
+            list(records(written(tmp_path, content)))
 
 
 def test_zeros_behind_a_gzip_file_are_padding(tmp_path: Path) -> None:

@@ -49,4 +49,6 @@ def _fields(words: list[str], at: int) -> dict[str, str]:
     }
 
 
-ARC = Framing("ARC", re.compile(LINE), re.compile(rb"(?<=\n)" + LINE + b"|" + INSIDE), LONGEST_LINE, 1, header)
+ARC = Framing(
+    "ARC", re.compile(LINE), b"\nhttp", re.compile(rb"(?<=\n)" + LINE + b"|" + INSIDE), LONGEST_LINE, 1, header
+)

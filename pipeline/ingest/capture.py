@@ -14,7 +14,7 @@ from pathlib import Path
 from pipeline.documents import Dropped
 from pipeline.ingest.arc import ARC
 from pipeline.ingest.framing import Framing
-from pipeline.ingest.packed import Bytes, CutOffError, contents
+from pipeline.ingest.packed import ENDINGS, Bytes, CutOffError, Packing, contents, packing
 from pipeline.ingest.reading import DamagedFile, Found, UnreadableFile
 from pipeline.ingest.tape import Tape
 from pipeline.ingest.warc import WARC
@@ -29,6 +29,9 @@ records costs."""
 
 SEARCHED = 1 << 16
 """Bytes read at a time to look for a record in."""
+
+MOST_WITHIN = 16
+"""Places within a block that are tried: a page may quote the beginnings of records, and each costs a copy."""
 
 LENGTH = re.compile(r"[0-9]{1,15}")
 MOST_BLANK = 16
@@ -58,21 +61,34 @@ def records(path: Path) -> Iterator[Record | Found]:
 def record_at(path: Path, at: str) -> bytes:
     """Header and block of the record at `at`, as they stand in the (decompressed) file. Raises ValueError."""
     with contents(path) as data:
-        tape = Tape.standing(data, at)
-        headers, head = _framing(path, data).header(tape)
+        packed = _packing(path, data)
+        tape = Tape.standing(data, packed, at)
+        headers, head = _framing(path, data, packed).header(tape)
         size = head + int(headers.get("content-length", ""))
         if size > LARGEST or tape.need(size) < size:
             raise ValueError(f"no record at {at}")
         return tape.window[tape.at : tape.at + size]
 
 
-def _framing(path: Path, data: Bytes) -> Framing:
+def _packing(path: Path, data: Bytes) -> Packing | None:
+    """By the first bytes, or if these are damaged by the file's name and the first member that is whole."""
+    named = ENDINGS.get(path.suffix.lower())
+    if (shown := packing(data)) or not named or _begun(data[: ARC.ahead]):
+        return shown
+    whole = any(named.member_from(data, 0, framing.begins) is not None for framing in (WARC, ARC))
+    return named if whole else None
+
+
+def _begun(head: bytes) -> Framing | None:
+    """What a file is that begins so."""
+    return next((framing for framing in (WARC, ARC) if framing.begins.match(head.lstrip(b"\r\n"))), None)
+
+
+def _framing(path: Path, data: Bytes, packed: Packing | None) -> Framing:
     """By the first record, or if that is broken by the file's name."""
-    tape = Tape(data)
+    tape = Tape(data, packed)
     tape.need(ARC.ahead)
-    head = tape.window.lstrip(b"\r\n")
-    told = ARC if ".arc" in path.name.lower() else WARC
-    return next((framing for framing in (WARC, ARC) if framing.begins.match(head)), told)
+    return _begun(tape.window) or (ARC if ".arc" in path.name.lower() else WARC)
 
 
 class _Captures:
@@ -81,27 +97,30 @@ class _Captures:
     def __init__(self, path: Path, data: Bytes) -> None:
         self.path = path
         self.data = data
-        self.framing = _framing(path, data)
+        self.packing = _packing(path, data)
+        self.framing = _framing(path, data, self.packing)
         self._reread = 0
 
     def records(self) -> Iterator[Record | Found]:
-        any_whole, lost = False, None
+        any_told, any_whole, lost = False, False, None
         start: int | None = 0
         while start is not None:
-            self.tape = Tape(self.data, start)
+            self.tape = Tape(self.data, self.packing, start)
             lost = None
             while self._to_record():
                 record = self._read(self.tape.place())
                 if isinstance(record, Found) and record.reason != "too_large" and not self.tape.need(1):
                     lost = record
                     break
-                any_whole = any_whole or isinstance(record, Record)
+                any_told, any_whole = True, any_whole or isinstance(record, Record)
                 yield record
             if self.tape.fault and not lost:  # every record is whole, but the end or the checksum of the member is not
                 lost = Found(0, self._dropped(self.tape.place(), self.tape.fault))
             start = self.tape.resume(self.framing.begins)
             if lost and start is not None:
                 yield lost
+        if not (lost or any_told) and self.tape.position:
+            raise UnreadableFile(f"{self.path}: holds nothing but empty lines; fetch it anew or remove it")
         if lost and isinstance(lost.what, Dropped):
             why = str(lost.what.value)
             if not any_whole:
@@ -139,6 +158,8 @@ class _Captures:
             return self._broken(at, head, f"{have} of {size} bytes")
         if not self._is_whole(head, size):
             return self._broken(at, head, "Content-Length is wrong")
+        if self._is_spoiled(at, size):
+            return self._broken(at, size, "")
         block = tape.window[tape.at + head : tape.at + size]
         tape.at += size
         return Record(at, headers, block, size)
@@ -147,16 +168,15 @@ class _Captures:
         """A record that is too large to be kept, or one whose length is wrong."""
         passed = self.tape.skip(size)
         self._reread += self.tape.position
-        if passed == size and self._is_between()[0]:
+        if passed == size and self._is_between(self.tape)[0]:
             return Found(size, Dropped(at=at, reason="too_large", value=size, threshold=LARGEST))
         if self._reread > REREAD:
             return self._broken(at, 0, f"{passed} of {size} bytes")
-        self.tape = Tape.standing(self.data, at)
+        self.tape = Tape.standing(self.data, self.packing, at)
         return self._broken(at, head, f"{passed} of {size} bytes")
 
-    def _is_between(self, size: int = 0) -> tuple[bool, int]:
-        """Whether the next record begins or the file ends `size` bytes from here and behind so many of empty lines."""
-        tape = self.tape
+    def _is_between(self, tape: Tape, size: int = 0) -> tuple[bool, int]:
+        """Whether the next record begins or the tape ends `size` bytes from here and behind so many of empty lines."""
         tape.need(size + MOST_BLANK + self.framing.ahead)
         blank = BLANK.match(tape.window, tape.at + size)
         assert blank
@@ -166,16 +186,39 @@ class _Captures:
     def _is_whole(self, head: int, size: int) -> bool:
         """Whether a record is as long as it says, so that it swallows no good one.
 
-        The next one begins behind it as the format has it; or about there, or an empty line is there (the next one's
-        own beginning may be broken), and no other record begins within the block.
+        The next one begins behind it as the format has it, and no whole one stands within; or it begins about there,
+        or an empty line is there (its own beginning may be broken), and no other record begins within the block.
         """
         tape = self.tape
-        ends, blank = self._is_between(size)
+        ends, blank = self._is_between(tape, size)
         if ends and blank == self.framing.blank:
-            return True
+            return not self._holds_another(head, size)
         end = tape.at + size
         other = self.framing.next.search(tape.window, tape.at + head, end + self.framing.ahead)
         return (ends or blank > 0) and not (other and other.start() < end)
+
+    def _holds_another(self, head: int, size: int) -> bool:
+        """Whether a whole record stands within the block of one that ends as it should, but by chance."""
+        tape, framing = self.tape, self.framing
+        at, end = tape.at + head, tape.at + size
+        for _ in range(MOST_WITHIN):
+            if (at := tape.window.find(framing.mark, at, end)) < 0:
+                break
+            start = at + framing.mark.startswith(b"\n")
+            if framing.begins.match(tape.window, start):
+                inner = Tape(tape.window[start : end + MOST_BLANK + framing.ahead], None)
+                headers, begin = framing.header(inner)
+                length = headers.get("content-length", "")
+                if LENGTH.fullmatch(length) and self._is_between(inner, begin + int(length)) == (True, framing.blank):
+                    return True
+            at += len(framing.mark)
+        return False
+
+    def _is_spoiled(self, at: str, size: int) -> bool:
+        """Whether a record is all of a member that is at fault; where it is one of several, nobody knows which."""
+        tape = self.tape
+        is_alone = len(tape.window) - tape.at - size <= MOST_BLANK
+        return tape.fault is not None and is_alone and at == str(tape.fault.member)
 
     def _broken(self, at: str, behind: int, value: str) -> Found:
         """Look for the next record from `behind` bytes on, since a wrong length may have swallowed good ones."""

@@ -40,7 +40,7 @@ def parquet_rows(
     try:
         file = pq.ParquetFile(path, memory_map=True, page_checksum_verification=True)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as fault:
-        raise UnreadableFile(f"{path}: is no whole Parquet file ({fault}); fetch it anew or remove it") from None
+        raise UnreadableFile(f"{path}: is no whole Parquet file ({_line(fault)}); fetch it anew or remove it") from None
     with file:
         schema = _named(file.schema_arrow, path)
         check(schema)
@@ -62,7 +62,7 @@ def _group(file: pq.ParquetFile, group: int, wanted: list[str], numbers: range) 
                 yield Row(str(next(left)), fields, "", 0)
     except (pa.ArrowException, OSError) as fault:
         for number in islice(left, LOST):
-            yield Found(0, Dropped(at=str(number), reason="bad_record", value=str(fault)[:200]))
+            yield Found(0, Dropped(at=str(number), reason="bad_record", value=_line(fault)))
 
 
 def parquet_row(path: Path, number: int) -> bytes | None:
@@ -88,9 +88,9 @@ def arrow_rows(path: Path, columns: Sequence[str] | None, check: Check) -> Itera
             if not isinstance(batch, str):
                 yield from _batch(number, batch.select(wanted))
             elif is_file:
-                yield Found(0, Dropped(at=f"{number}.0", reason="bad_record", value=batch[:200]))
+                yield Found(0, Dropped(at=f"{number}.0", reason="bad_record", value=batch))
             else:
-                raise DamagedFile.told(path, f"batch {number}", batch[:200])
+                raise DamagedFile.told(path, f"batch {number}", batch)
 
 
 def _batch(number: int, batch: pa.RecordBatch) -> Iterator[Row | Found]:
@@ -133,14 +133,16 @@ def _opened(path: Path) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch | s
     try:
         source = pa.memory_map(str(path))
     except (pa.ArrowException, OSError) as fault:
-        raise UnreadableFile(f"{path}: is no Arrow file ({fault}); fetch it anew or remove it") from None
+        raise UnreadableFile(f"{path}: is no Arrow file ({_line(fault)}); fetch it anew or remove it") from None
     with source:
         try:
             is_file = source.read(6) == b"ARROW1"
             source.seek(0)
             reader = pa.ipc.open_file(source) if is_file else pa.ipc.open_stream(source)
         except (pa.ArrowException, OSError) as fault:
-            raise UnreadableFile(f"{path}: is no whole Arrow file ({fault}); fetch it anew or remove it") from None
+            raise UnreadableFile(
+                f"{path}: is no whole Arrow file ({_line(fault)}); fetch it anew or remove it"
+            ) from None
         yield _named(reader.schema, path), _of_file(reader) if is_file else _of_stream(reader), is_file
 
 
@@ -149,7 +151,9 @@ def _named(schema: pa.Schema, path: Path) -> pa.Schema:
     try:
         _ = schema.names
     except UnicodeDecodeError as fault:
-        raise UnreadableFile(f"{path}: its columns' names are damaged ({fault}); fetch it anew or remove it") from None
+        raise UnreadableFile(
+            f"{path}: its columns' names are damaged ({_line(fault)}); fetch it anew or remove it"
+        ) from None
     return schema
 
 
@@ -158,14 +162,19 @@ def _of_file(reader: Any) -> Iterator[pa.RecordBatch | str]:
         try:
             yield reader.get_batch(number)
         except (pa.ArrowException, OSError) as fault:
-            yield str(fault)
+            yield _line(fault)
 
 
 def _of_stream(reader: Any) -> Iterator[pa.RecordBatch | str]:
     try:
         yield from reader
     except (pa.ArrowException, OSError) as fault:
-        yield str(fault)
+        yield _line(fault)
+
+
+def _line(fault: Exception) -> str:
+    """What pyarrow says, which may be several lines."""
+    return " ".join(str(fault).split())[:200]
 
 
 def _wanted(schema: pa.Schema, columns: Sequence[str] | None) -> list[str]:

@@ -14,6 +14,8 @@ class Framing:
     name: str
     begins: re.Pattern[bytes]
     """What a record begins with."""
+    mark: bytes
+    """What a record begins with, found fast: one that stands whole within another, whose length swallowed it."""
     next: re.Pattern[bytes]
     """How a record is found after damage, be it in mid-line: what broke may have lost its end."""
     ahead: int

@@ -20,6 +20,9 @@ TAG = re.compile(rb"([A-Z]{2,4}) {0,2}- ?")
 LONGEST = 8 << 20
 """Bytes of a record at most, as in XML."""
 
+SNIFFED = 10_000
+"""Lines in which a PMID shows that a file is an export."""
+
 
 def read_medline(path: Path) -> Iterator[Found]:
     """Every record of an export. Raises UnreadableFile if the file is none, DamagedFile where it breaks off."""
@@ -27,12 +30,17 @@ def read_medline(path: Path) -> Iterator[Found]:
     try:
         for at, record in enumerate(_records(path)):
             size = sum(map(len, record))
-            if at == 0 and not (record and record[0].startswith(b"PMID")):
+            if at == 0 and not record[0].startswith(b"PMID") and not _is_export(path):
                 told = "begins with no PMID-, so it is no export of PubMed in MEDLINE format; narrow the pattern"
                 raise UnreadableFile(f"{path}: {told}")
             yield Found(size, _article(str(at), record) if size <= LONGEST else _too_large(str(at), size))
     except CutOffError as fault:
         raise DamagedFile.told(path, f"record {at + 1}", str(fault)) from None
+
+
+def _is_export(path: Path) -> bool:
+    """Whether a file is one though its first record lost its beginning."""
+    return any(line.content.startswith(b"PMID-") for line in islice(lines(path), SNIFFED))
 
 
 def record_at(path: Path, at: str) -> bytes | None:
@@ -42,16 +50,16 @@ def record_at(path: Path, at: str) -> bytes | None:
 
 
 def _records(path: Path) -> Iterator[list[bytes]]:
-    """The lines of each record; one begins with its PMID, and what is too long is not kept."""
+    """The lines of each record, up to an empty line or the next PMID; what is too long is not kept."""
     record: list[bytes] = []
     size = 0
     for number, content, *_ in lines(path):
         line = content.removeprefix(b"\xef\xbb\xbf").rstrip() if number == 1 else content.rstrip()
-        if not line:
-            continue
-        if line.startswith(b"PMID") and record:
+        if record and (not line or line.startswith(b"PMID")):
             yield record
             record, size = [], 0
+        if not line:
+            continue
         size += len(line)
         if size <= 2 * LONGEST:
             record.append(line)
@@ -64,19 +72,22 @@ def _too_large(at: str, size: int) -> Dropped:
 
 
 def _article(at: str, record: Sequence[bytes]) -> Document | Dropped:
-    fields: dict[str, list[bytes]] = {}
+    if not record[0].startswith(b"PMID"):
+        return Dropped(at=at, reason="bad_record", value="a record without a beginning")
+    fields: dict[str, list[list[bytes]]] = {}
     last: list[bytes] = []
     for line in record:
         if line.startswith(b" "):
-            if last:
-                last[-1] += b" " + line.strip()
+            last.append(line)
         elif tag := TAG.match(line):
-            last = fields.setdefault(tag[1].decode(), [])
-            last.append(line[tag.end() :])
+            last = [line[tag.end() :]]
+            fields.setdefault(tag[1].decode(), []).append(last)
         else:
             return Dropped(at=at, reason="bad_record", value=f"no tag: {line[:60].decode('utf-8', 'replace')}")
     try:
-        told = {name: [" ".join(value.decode().split()) for value in values] for name, values in fields.items()}
+        told = {
+            name: [" ".join(b" ".join(parts).decode().split()) for parts in values] for name, values in fields.items()
+        }
     except UnicodeDecodeError as fault:
         return Dropped(at=at, reason="bad_utf8", value=f"byte {fault.start} of a field")
     first = {name: values[0] for name, values in told.items()}

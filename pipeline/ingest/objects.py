@@ -24,6 +24,12 @@ MARK = b"\xef\xbb\xbf"
 MOST_FAULTS = 100
 """Faults of an array behind which reading goes on; each may cost as much as reading the rest of it."""
 
+DEEPEST = 100
+"""Levels of lists and objects within one another in a row: what reads and writes them again goes level by level, and
+none that people write has more than a dozen."""
+
+TOO_DEEP = f"more than {DEEPEST} levels"
+
 _BETWEEN = re.compile(r"[\s,]*")
 _NEXT = re.compile(r"\}\s*,\s*(?=\{)")
 
@@ -63,6 +69,22 @@ def object_at(path: Path, at: str) -> bytes | None:
     if _is_array(path):
         return next((_dumped(row.fields) for row in _elements(path) if isinstance(row, Row) and row.at == at), None)
     return next((line.content for line in lines(path) if line.number == int(at)), None)
+
+
+def is_shallow(value: Any) -> bool:
+    """Whether a JSON value has at most `DEEPEST` levels."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [
+            inner
+            for one in level
+            if isinstance(one, dict | list)
+            for inner in (one.values() if isinstance(one, dict) else one)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return True
+    return False
 
 
 def _is_array(path: Path) -> bool:
@@ -135,6 +157,8 @@ def _told_apart(content: bytes, path: Path) -> Iterator[Row | Found]:
 
 
 def _element(at: str, element: Any, size: int) -> Row | Found:
+    if not is_shallow(element):
+        return Found(size, Dropped(at=at, reason="bad_json", value=TOO_DEEP))
     if isinstance(element, dict):
         return Row(at, element, "", size)
     return Found(size, Dropped(at=at, reason="bad_row", value=f"a JSON {type(element).__name__} is no row"))
@@ -166,6 +190,8 @@ def _object(line: Line) -> Row | Found:
         return dropped("bad_utf8", f"byte {fault.start}")
     except (ValueError, RecursionError) as fault:
         return dropped("bad_json", str(fault))
+    if not is_shallow(fields):
+        return dropped("bad_json", TOO_DEEP)
     if not isinstance(fields, dict):
         return dropped("bad_row", f"a JSON {type(fields).__name__} is no row")
     return Row(str(line.number), fields, "", line.size)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -36,18 +37,22 @@ LARGEST_DICTIONARY = 1 << 27
 """Bytes of a zstd dictionary; those of crawls have some 100 kB to 1 MB."""
 
 PADDING = 1 << 20
-"""Zeros behind the last member that prove it is the last."""
+"""Zeros behind the last member are looked at so many at a time."""
 
 SKIPPABLE = b"\x2a\x4d\x18"
 """A frame without content, of zstd and lz4 alike: 0x50 to 0x5f, these, and its size in four bytes."""
 
 
 class CutOffError(Exception):
-    """Compressed data that break off or are damaged: nothing more can be read. `reason` names the fault for counts."""
+    """Compressed data that break off or are damaged: nothing more can be read.
 
-    def __init__(self, reason: str, told: str) -> None:
+    `reason` names the fault for counts, `member` is the byte of the file where the member at fault begins.
+    """
+
+    def __init__(self, reason: str, told: str, member: int = 0) -> None:
         super().__init__(told)
         self.reason = reason
+        self.member = member
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,15 @@ class Packing:
     """zstd dictionary -> what begins a member: () -> an object with `decompress`, `eof`, `unused_data`, as zlib's."""
     faults: tuple[type[Exception], ...]
 
-    def peek(self, data: Bytes, start: int) -> bytes:
+    def member_from(self, data: Bytes, start: int, begins: re.Pattern[bytes]) -> int | None:
+        """Where from `start` on the first member stands whose content begins so."""
+        while (start := data.find(self.magic, start)) >= 0:
+            if begins.match(self._peek(data, start)):
+                return start
+            start += 1
+        return None
+
+    def _peek(self, data: Bytes, start: int) -> bytes:
         """The first bytes of the member that may begin at `start`; none if there is no such."""
         try:
             return bytes(self.opener(_dictionary(data))().decompress(data[start : start + 1024]))
@@ -78,17 +91,31 @@ class Packing:
             stream, at, size = begin(), start, min(FIRST, self.feed)
             while not stream.eof:
                 if at >= len(data):
-                    raise CutOffError(f"bad_{self.name}", f"the {self.name} data are cut off")
+                    raise CutOffError(f"bad_{self.name}", f"the {self.name} data are cut off", start)
                 try:
                     part = stream.decompress(data[at : at + size])
                 except self.faults as fault:
-                    raise CutOffError(f"bad_{self.name}", f"the {self.name} data are broken ({fault})") from None
+                    del stream
+                    if part := self._before_fault(begin(), data, start, at, at + size):
+                        yield start, part
+                    told = f"the {self.name} data are broken ({fault})"
+                    raise CutOffError(f"bad_{self.name}", told, start) from None
                 at, size = min(at + size, len(data)), self.feed
                 if part:
                     yield start, part
             start = at - len(stream.unused_data or b"")
         if start > len(data):
-            raise CutOffError(f"bad_{self.name}", f"the {self.name} data are cut off")
+            raise CutOffError(f"bad_{self.name}", f"the {self.name} data are cut off", start)
+
+    def _before_fault(self, stream: Any, data: Bytes, start: int, begin: int, end: int) -> bytes:
+        """What the bytes [begin, end) of the member at `start` hold before their fault: it would be lost with them."""
+        parts: list[bytes] = []
+        with suppress(*self.faults):
+            for at in range(start, begin, self.feed):
+                stream.decompress(data[at : min(at + self.feed, begin)])
+            for at in range(begin, end):
+                parts.append(stream.decompress(data[at : at + 1]))  # noqa: PERF401  # a comprehension would lose them
+        return b"".join(parts)
 
 
 def _gunzip(dictionary: bytes) -> Callable[[], Any]:
@@ -115,6 +142,10 @@ ZSTD = Packing("zstd", b"\x28\xb5\x2f\xfd", 1 << 15, 1 << 12, _unzstd, (zstandar
 
 LZ4 = Packing("lz4", b"\x04\x22\x4d\x18", 255, 1 << 16, _unlz4, (RuntimeError, MemoryError))
 """A match grows by 255 bytes with each byte of its length (lz4's block format)."""
+
+
+ENDINGS = {".gz": GZIP, ".zst": ZSTD, ".lz4": LZ4}
+"""What files are called whose first bytes may be damaged."""
 
 
 def packing(data: Bytes) -> Packing | None:
@@ -155,7 +186,7 @@ def _dictionary(data: Bytes) -> bytes:
 
 def _is_padding(data: Bytes, start: int) -> bool:
     """Zeros behind the last member, as tapes and block devices leave them."""
-    return data[start] == 0 and not data[start : start + PADDING].strip(b"\0")
+    return data[start] == 0 and not any(data[at : at + PADDING].strip(b"\0") for at in range(start, len(data), PADDING))
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import orjson
 from pipeline.documents import Document, Dropped
 from pipeline.ingest import s2orc
 from pipeline.ingest.fields import plain_value, told
+from pipeline.ingest.objects import is_shallow
 from pipeline.ingest.reading import Found
 from pipeline.ingest.rows import Row, rows_of, with_text
 from pipeline.units import Piece
@@ -52,7 +53,7 @@ def _told_document(row: Row, is_abstract: bool) -> Document | Dropped:
         for name, keys in TAKEN.items()
     }
     facts = {name: told(fields[name]) for name in FACTS if fields.get(name) is not None}
-    left = {name: plain_value(value) for name, value in about.items() if name not in APART}
+    left = plain_value({name: value for name, value in about.items() if name not in APART})
     part = {"part": "abstract"} if is_abstract else {}
     metadata = {**left, **facts, **part}
     return Document(at=row.at, text=row.text, date=told(fields.get("created")), metadata=metadata, **taken)
@@ -62,9 +63,10 @@ def _about(metadata: Any) -> dict[str, Any]:
     """The metadata column: an object, its JSON, or a text of whatever kind, which is kept as it is."""
     if isinstance(metadata, str) and metadata:
         try:
-            metadata = orjson.loads(metadata)
+            read = orjson.loads(metadata)
         except orjson.JSONDecodeError:
             return {"metadata": metadata}
+        metadata = read if is_shallow(read) else metadata
     if isinstance(metadata, dict):
         return metadata
     return {"metadata": metadata} if metadata else {}

@@ -12,7 +12,7 @@ from pipeline.documents import Dropped
 from pipeline.ingest.columnar import ARROW, PARQUET, arrow_rows, parquet_rows
 from pipeline.ingest.fields import NotTextError, holds_text, missing, plain_value, text_of, told, top, type_of
 from pipeline.ingest.objects import JSON, Row, objects
-from pipeline.ingest.reading import Found, UnreadableFile
+from pipeline.ingest.reading import DamagedFile, Found, UnreadableFile
 from pipeline.units import Piece
 
 __all__ = ["JSON", "PARQUET", "TABLES", "Row", "plain_value", "read_rows", "rows_of", "told", "utf8_bytes"]
@@ -84,18 +84,23 @@ def _having(
 ) -> Iterator[Row | Found]:
     """The rows, if each of `needed` stands in one of the first; JSON has no list of its columns."""
     first: list[Row | Found] = []
-    size = 0
-    for row in rows:
-        first.append(row)
-        size += row.size
-        if len(first) == PEEK or size > PEEKED:
-            break
+    size, damage = 0, None
+    try:
+        for row in rows:
+            first.append(row)
+            size += row.size
+            if len(first) == PEEK or size > PEEKED:
+                break
+    except DamagedFile as fault:
+        damage = fault
     names = list(dict.fromkeys(name for row in first if isinstance(row, Row) for name in row.fields))
     for choice in (*((column,) for column in needed), one_of) if names else ():
         if choice and not any(top(column, names) in names for column in choice):
             column = choice[0]
-            raise UnreadableFile(f"{path}: of its first {len(first)} rows none {missing(column, names)}")
+            raise damage or UnreadableFile(f"{path}: of its first {len(first)} rows none {missing(column, names)}")
     yield from chain(first, rows)
+    if damage:
+        raise damage
 
 
 def with_text(row: Row, texts: Sequence[str]) -> Row | Found:

@@ -114,7 +114,7 @@ def _reader(piece: Piece, source: Source) -> Reader:
         raise UnreadableFile(f"{piece.path}: a source of kind {source.kind} reads {told}; narrow its pattern")
     try:
         with Path(piece.path).open("rb") as file:
-            of_repository = reader is _file or (source.kind == "code" and piece.path.endswith(".json"))
+            of_repository = reader is _file or (source.kind == "code" and piece.path.lower().endswith(".json"))
             if not file.read(1) and not of_repository:  # which has empty files
                 raise UnreadableFile(f"{piece.path}: is empty; fetch it anew or remove it")
     except OSError as fault:

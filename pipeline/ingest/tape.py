@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from pipeline.ingest.packed import Bytes, CutOffError, packing
+from pipeline.ingest.packed import Bytes, CutOffError, Packing
 
 PLAIN = 1 << 20
 """Bytes of a plain file taken at a time."""
@@ -20,23 +20,23 @@ class Tape:
     `window` holds what was read and not let go; `at` is the place in it.
     """
 
-    def __init__(self, data: Bytes, start: int = 0) -> None:
+    def __init__(self, data: Bytes, packed: Packing | None, start: int = 0) -> None:
         self.window = b""
         self.at = 0
         self.fault: CutOffError | None = None
         """Why the bytes end before their time."""
         self._data = data
-        self._packing = packing(data)
+        self._packing = packed
         self._base = 0 if self._packing else start
         self._members = [(0, start)]
         """(place on the tape, byte of the file) of the members in the window."""
         self._parts = self._packed(start) if self._packing else self._plain(start)
 
     @classmethod
-    def standing(cls, data: Bytes, place: str) -> Tape:
+    def standing(cls, data: Bytes, packed: Packing | None, place: str) -> Tape:
         """A tape at a place that `place` told of another one of the same file. Raises ValueError."""
         byte, _, inside = place.partition("+")
-        tape = cls(data, int(byte))
+        tape = cls(data, packed, int(byte))
         tape.skip(int(inside or 0))
         return tape
 
@@ -92,12 +92,8 @@ class Tape:
         """Behind a fault, the byte of the file where the next member starts whose first bytes match `begins`."""
         if not (self.fault and self._packing):
             return None
-        start = self._members[-1][1] + 1
-        while (start := self._data.find(self._packing.magic, start)) >= 0:
-            if begins.match(self._packing.peek(self._data, start)):
-                return start
-            start += 1
-        return None
+        begin = self._members[-1][1] + 1  # behind the last that gave anything: it may have swallowed others
+        return self._packing.member_from(self._data, begin, begins)
 
     def _plain(self, start: int) -> Iterator[bytes]:
         for at in range(start, len(self._data), PLAIN):

@@ -39,4 +39,6 @@ def _fields(head: bytes) -> dict[str, str]:
     return {name.strip().lower(): value.strip() for name, value in FIELD.findall(text)}
 
 
-WARC = Framing("WARC", re.compile(VERSION), re.compile(VERSION + rb"(?=[A-Za-z][A-Za-z-]{1,40}:)"), 80, 4, header)
+WARC = Framing(
+    "WARC", re.compile(VERSION), b"WARC/", re.compile(VERSION + rb"(?=[A-Za-z][A-Za-z-]{1,40}:)"), 80, 4, header
+)

@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from pipeline.ingest.objects import TOO_DEEP, is_shallow
+
 IMAGE = re.compile(r"!\[([^\]]*)\]\(\s*(?:attachment|data):[^)]*\)")
 """An image that the notebook holds itself; only its description is text."""
 
@@ -35,6 +37,8 @@ def notebook_text(content: str) -> str:
             raise BadNotebookError(f"no JSON ({fault})") from None
     if not isinstance(notebook, dict):
         raise BadNotebookError("no JSON object")
+    if not is_shallow(notebook):
+        raise BadNotebookError(TOO_DEEP)
     language = _language(notebook)
     return "\n\n".join(text for cell in _cells(notebook) if (text := _cell_text(cell, language)))
 

@@ -7,14 +7,12 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from pipeline.documents import Document, Dropped
 from pipeline.ingest.code.languages import language_of
 from pipeline.ingest.code.notebooks import BadNotebookError, notebook_text
-from pipeline.ingest.lines import lines
-from pipeline.ingest.packed import CutOffError
-from pipeline.ingest.reading import Found
+from pipeline.ingest.lines import CutOffError
+from pipeline.ingest.objects import objects
+from pipeline.ingest.reading import Found, UnreadableFile
 from pipeline.ingest.rows import PARQUET, Row, plain_value, read_rows, told
 from pipeline.units import Piece
 
@@ -38,25 +36,18 @@ METADATA = ("path", "repo", "extension", "stars", "is_vendor", "is_generated", "
 
 
 SNIFFED = 20
-"""Lines of a JSON file in which a row of code shows that it is a table of such."""
+"""Lines of a JSON file, or elements of its array, in which a row of code shows that it is a table of such."""
 
 
 def is_table(path: Path) -> bool:
     """Whether a Parquet or JSON file is a table of code, and not a file of a repository: has one of its first rows a
-    `content`? What cannot be read as lines is taken for a table, whose reader tells its faults."""
-    if path.name.endswith(PARQUET):
+    `content`? One whose compression is broken is taken for a table, whose reader tells its faults."""
+    if path.name.lower().endswith(PARQUET):
         return True
     try:
-        for line in islice(lines(path), SNIFFED):
-            try:
-                row = orjson.loads(line.content)
-            except orjson.JSONDecodeError:
-                continue
-            if isinstance(row, dict) and CONTENT in row:
-                return True
-    except CutOffError:
-        return True
-    return False
+        return any(isinstance(row, Row) and CONTENT in row.fields for row in islice(objects(path), SNIFFED))
+    except UnreadableFile as fault:
+        return isinstance(fault.__context__, CutOffError)
 
 
 def read_code(piece: Piece) -> Iterator[Found]:
@@ -99,5 +90,5 @@ def _first(fields: dict[str, Any], columns: tuple[str, ...]) -> Any:
 def _is_notebook(path: Any, language: str | None, content: str) -> bool:
     """StarCoder's notebook sets hold scripts too, so the language alone does not say it."""
     if isinstance(path, str) and "." in path.rpartition("/")[2]:
-        return path.endswith(".ipynb")
+        return path.lower().endswith(".ipynb")
     return "jupyter" in (language or "").lower() and content.lstrip().startswith("{")

@@ -30,7 +30,17 @@ ODD = (
 )
 NUMBERS = (b"0", b"-1", b"9" * 9, b"9" * 19, b"9" * 5000, b"1e999", b"NaN", b"0x10", b"\xc2\xb2")
 NESTED = (b"<div>", b"<p><b>", b"[", b"{", b'{"a":', b"\\begin{x}", b"$", b"(", b"<sec><p>", b"\\textbf{", b"<table>")
+PAIRS = (
+    (b"[", b"]"),
+    (b'{"a":', b"}"),
+    (b"<b>", b"</b>"),
+    (b"<div>", b"</div>"),
+    (b"{", b"}"),
+    (b"\\emph{", b"}"),
+    (b"(", b")"),
+)
 NUMBER = re.compile(rb"\d+")
+VALUE = re.compile(rb'(?<=:)"[^"\\]*"(?=[,}])|(?<=>)[^<>]+(?=<)')
 
 
 def mutated(data: bytes, others: Sequence[bytes], random: Random) -> bytes:
@@ -83,7 +93,7 @@ def _number(data: bytes, others: Sequence[bytes], random: Random) -> bytes:
     """Another number where one stands: mostly a length, a date or an id."""
     found = list(NUMBER.finditer(data, 0, 1 << 14))
     if not found:
-        return data
+        return _inserted(data, others, random)
     at = random.choice(found)
     return data[: at.start()] + random.choice(NUMBERS) + data[at.end() :]
 
@@ -91,6 +101,24 @@ def _number(data: bytes, others: Sequence[bytes], random: Random) -> bytes:
 def _nested(data: bytes, others: Sequence[bytes], random: Random) -> bytes:
     at = random.randint(0, len(data))
     return data[:at] + random.choice(NESTED) * random.choice((30, 1000, 1000, DEEP)) + data[at:]
+
+
+def _wrapped(data: bytes, others: Sequence[bytes], random: Random) -> bytes:
+    """A span within many pairs of brackets: the nesting is deep and well-formed."""
+    return _within_pairs(data, *_span(data, random), random)
+
+
+def _value(data: bytes, others: Sequence[bytes], random: Random) -> bytes:
+    """The same of a whole string of JSON, or of the text of an element."""
+    found = list(VALUE.finditer(data, 0, 1 << 14))
+    begin, end = random.choice(found).span() if found else _span(data, random)
+    return _within_pairs(data, begin, end, random)
+
+
+def _within_pairs(data: bytes, begin: int, end: int, random: Random) -> bytes:
+    opened, closed = random.choice(PAIRS)
+    levels = random.choice((30, 300, 900, 3000))
+    return data[:begin] + opened * levels + data[begin:end] + closed * levels + data[end:]
 
 
 def _long(data: bytes, others: Sequence[bytes], random: Random) -> bytes:
@@ -114,5 +142,7 @@ MUTATIONS: tuple[Callable[[bytes, Sequence[bytes], Random], bytes], ...] = (
     _inserted,
     _number,
     _nested,
+    _wrapped,
+    _value,
     _long,
 )
