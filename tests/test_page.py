@@ -100,8 +100,22 @@ def test_the_sign_of_a_link_to_a_heading_is_no_text_of_it() -> None:
     assert blocks("<h2>Usage<a href='#usage'>¶</a></h2><p>a <a href=x>#</a> b") == ["Usage", "a b"]
 
 
-def test_a_formula_is_told_by_its_tex() -> None:
-    assert blocks(r"<p>So <math alttext='\alpha^2'><mi>a</mi></math> holds.") == [r"So \alpha^2 holds."]
+ANNOTATED = "<annotation encoding='application/x-tex'>a &lt; b^2</annotation>"
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "<math alttext='a &lt; b^2'><mi>a</mi></math>",
+        f"<math><semantics><mi>a</mi>{ANNOTATED}</semantics></math>",
+        "<math alttext='a &lt; b^2'><mi>a</mi><annotation encoding='application/x-tex'>no</annotation></math>",
+        f"<span class=katex><math>{ANNOTATED}</math><i aria-hidden=true>a</i></span>",
+        "<script type='math/tex; mode=display'>a < b^2</script><script type='text/javascript'>a < c</script>",
+    ],
+)
+def test_a_formula_is_told_by_its_tex(formula: str) -> None:
+    assert blocks(f"<p>So <b>{formula}</b> holds.") == ["So a < b^2 holds."]
+    assert blocks(f"<p>So <b hidden>{formula}</b> holds.") == ["So holds."]
 
 
 def test_headings_lists_tables_and_code_can_be_read() -> None:
@@ -133,6 +147,40 @@ def test_a_part_goes_by_its_name_only_while_most_of_the_text_is_elsewhere() -> N
     assert text(f"<body><div class=sidebar><p>{PROSE}</p><p>{MORE}</p></div></body>") == f"{PROSE}\n\n{MORE}"
     assert text(f"<body class='no-comments has-sidebar'><p>{PROSE}</p></body>") == PROSE
     assert text(f"<body><div class='field-label-hidden'><p>{PROSE}</p></div><p>{MORE}</p>") == f"{PROSE}\n\n{MORE}"
+
+
+def test_parts_of_one_kind_go_or_stay_together() -> None:
+    posts = "".join(f"<li><div class=comment><p>{n} {PROSE}</p>{f'<p>{MORE}</p>' * (7 - n)}</div>" for n in range(7))
+    assert [part for part in map(str, range(7)) if f"{part} {PROSE}" in text(f"<body><ul>{posts}</ul>")] == [*"0123456"]
+    article = f"<body><article>{f'<p>{MORE}</p>' * 9}</article><ul>{posts}</ul>"
+    assert text(article) == "\n\n".join([MORE] * 9)
+
+
+def test_the_id_of_a_section_is_an_address_and_says_nothing_of_what_it_is() -> None:
+    names = ("cookie-objects", "comments", "the-latest-version", "menus")
+    manual = "".join(f"<section id={name}><h2>{name}</h2><p>{name}: {PROSE}</p></section>" for name in names)
+    assert all(f"{name}: {PROSE}" in text(f"<body><h1>Manual</h1>{manual}") for name in names)
+    of_docutils = manual.replace("<section", "<div class=section").replace("/section", "/div")
+    assert text(f"<body><h1>Manual</h1>{of_docutils}") == text(f"<body><h1>Manual</h1>{manual}")
+    said = manual.replace("id=comments", "id=comments class=comments")
+    assert f"comments: {PROSE}" not in text(f"<body><h1>Manual</h1>{said}")
+
+
+@pytest.mark.parametrize(
+    "end", ["<ul><li>2 eggs<li>milk</ul>", "<pre>x = 1</pre>", "<p>Yes, it is.", "<table><tr><td>1<td>2"]
+)
+def test_what_ends_the_text_in_the_same_part_belongs_to_it_however_short(end: str) -> None:
+    kept = text(f"<body><div><p>{PROSE}</p><p>{PROSE}</p>{end}</div><div><p>Bye!</p></div>")
+    assert kept.startswith(f"{PROSE}\n\n{PROSE}\n\n")
+    assert "Bye" not in kept
+
+
+def test_another_article_below_an_article_is_another_text_unless_it_is_nearly_as_large() -> None:
+    def page(size: int) -> str:
+        return f"<body><main><article>{f'<p>{PROSE}</p>' * 9}</article><article>{f'<p>{MORE}</p>' * size}</article>"
+
+    assert MORE not in text(page(1))
+    assert MORE in text(page(9))
 
 
 def test_the_title_and_the_lead_before_the_text_belong_to_it() -> None:

@@ -1,4 +1,8 @@
-"""The parts of a page that say of themselves that they stand beside its main text: navigation, comments, a sidebar."""
+"""The parts of a page that say of themselves that they stand beside its main text: navigation, comments, a sidebar.
+
+Parts that say the same are judged together: they go, or stay, all of them, so that of a forum's posts none is left
+alone. The most prose is judged first, parts inside of one that stays after it.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +14,12 @@ from numba import njit
 from pipeline.ingest.page import names
 from pipeline.ingest.page.names import Mark, number_of
 
-SPARE, SPARE_COMMENTS, SPARE_BOTH = 0.4, 0.1, 0.9
-"""Share of the prose that must be left when a part that stands aside goes: in general; for comments, `nav`, `aside` and
-`footer`, which are clear; and for a part that calls itself content, too."""
+SPARE, SPARE_CLEAR, SPARE_BOTH = 0.4, 0.1, 0.9
+"""Share of the prose that must stay when parts that stand aside go: in general; for comments, `nav`, `aside` and
+`footer`, which are clear; and for parts that call themselves content, too."""
 
 _ASIDE, _CONTENT, _MAIN, _HIDDEN = int(names.ASIDE), int(Mark.CONTENT), int(Mark.MAIN), int(Mark.HIDDEN)
+_SAID = _ASIDE | _HIDDEN
 _CLEAR = int(Mark.COMMENTS | Mark.NAVIGATION | Mark.FOOTER)
 _BODY, _H1, _H6, _MAIN_TAG, _ARTICLE, _SECTION, _FORM, _FIELDSET = (
     number_of(name) for name in ("body", "h1", "h6", "main", "article", "section", "form", "fieldset")
@@ -27,29 +32,74 @@ _HEADER, _FOOTER, _NAV, _ASIDE_TAG, _SEARCH = (
 @njit(cache=True)
 def set_aside(tag: Any, parent: Any, until: Any, marks: Any, sums: Any) -> Any:
     """Which elements go with all that is in them."""
-    gone = np.zeros(len(tag), np.bool_)
-    all_prose = sums[0, 0]
-    left = all_prose
-    e = 1
-    while e < len(tag):
-        spare = _spare(tag, parent, until, marks, sums, e)
-        if spare < 0 or left - sums[e, 0] < spare * all_prose:
-            e += 1
-            continue
-        left -= sums[e, 0]
-        gone[e : until[e]] = True
-        e = until[e]
-    return gone
+    gone, judged = np.zeros(len(tag), np.bool_), np.zeros(len(tag), np.bool_)
+    spares, kinds = np.empty(len(tag), np.float64), np.empty(len(tag), np.int32)
+    for e in range(len(tag)):
+        spares[e] = _spare(tag, parent, until, marks, e)
+        kinds[e] = marks[e] & _SAID if marks[e] & _SAID else -1 - (tag[e] in (_FORM, _FIELDSET))
+    left = sums[0, 0]
+    while True:
+        outer = _outermost(until, spares, judged, gone)
+        if len(outer) == 0:
+            return gone
+        outer = outer[np.argsort(kinds[outer], kind="mergesort")]
+        bounds = np.append(np.flatnonzero(np.diff(kinds[outer])) + 1, len(outer))
+        prose = np.empty(len(bounds), np.float64)
+        for g in range(len(bounds)):
+            prose[g] = sums[outer[bounds[g - 1] if g else 0 : bounds[g]], 0].sum()
+        for g in np.argsort(-prose, kind="mergesort"):
+            left = _judge(outer[bounds[g - 1] if g else 0 : bounds[g]], until, sums, spares, left, judged, gone)
 
 
 @njit(cache=True)
-def _spare(tag: Any, parent: Any, until: Any, marks: Any, sums: Any, e: Any) -> Any:
-    """The share of the prose that must be left if this element is to go; -1 if nothing says it should."""
+def _outermost(until: Any, spares: Any, judged: Any, gone: Any) -> Any:
+    """The elements that may have to go, but for those inside of such, or of what is gone."""
+    found, n, e = np.empty(len(until), np.int32), 0, 1
+    while e < len(until):
+        if gone[e]:
+            e = until[e]
+        elif spares[e] < 0 or judged[e]:
+            e += 1
+        else:
+            found[n] = e
+            n, e = n + 1, until[e]
+    return found[:n]
+
+
+@njit(cache=True)
+def _judge(parts: Any, until: Any, sums: Any, spares: Any, left: Any, judged: Any, gone: Any) -> Any:
+    """Let all parts go, or none; one that holds most of their prose may be something else, and stays by itself.
+
+    `left` is the prose that is left of the page; gives what is left then.
+    """
+    while True:
+        prose, least, largest = 0.0, 0.0, -1
+        for e in parts:
+            if not judged[e]:
+                prose += sums[e, 0]
+                least = max(least, spares[e])
+                largest = e if largest < 0 or sums[e, 0] > sums[largest, 0] else largest
+        goes = left - prose >= least * left
+        if largest >= 0 and not goes and 2 * sums[largest, 0] > prose:
+            judged[largest] = True
+            continue
+        for e in parts:
+            if not judged[e]:
+                judged[e] = True
+                gone[e : until[e]] |= goes
+        return left - prose if goes else left
+
+
+@njit(cache=True)
+def _spare(tag: Any, parent: Any, until: Any, marks: Any, e: Any) -> Any:
+    """The share of the prose that must stay if this element is to go; -1 if nothing says it should."""
     t, mark = tag[e], marks[e]
     if t <= _BODY or mark & _MAIN:
         return -1.0
-    if mark & _HIDDEN or t in (_NAV, _FOOTER, _ASIDE_TAG, _SEARCH):
-        return SPARE_COMMENTS
+    if t in (_NAV, _FOOTER, _ASIDE_TAG, _SEARCH):
+        return SPARE_CLEAR
+    if mark & _HIDDEN:
+        return SPARE_CLEAR
     if t in (_FORM, _FIELDSET):
         return SPARE + 0.3
     if t == _HEADER:
@@ -63,4 +113,4 @@ def _spare(tag: Any, parent: Any, until: Any, marks: Any, sums: Any, e: Any) -> 
         return -1.0
     if mark & _CONTENT:
         return SPARE_BOTH
-    return SPARE_COMMENTS if mark & _CLEAR else SPARE
+    return SPARE_CLEAR if mark & _CLEAR else SPARE

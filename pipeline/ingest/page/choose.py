@@ -148,7 +148,8 @@ def _descend(tag: Any, until: Any, marks: Any, sums: Any, gone: Any) -> Any:
             break
         e = node + 1
         while e < until[node]:
-            if e != best and not gone[e] and _belongs(tag[e], sums[e], sums[best, 0], declared):
+            another = clear and tag[e] == tag[best] and marks[e] == marks[best]
+            if e != best and not gone[e] and _belongs(tag[e], sums[e], sums[best, 0], declared and not another):
                 inside[e : until[e]] = True
             e = until[e]
         declared = declared or (clear and tag[best] > _BODY)
@@ -163,7 +164,10 @@ def _descend(tag: Any, until: Any, marks: Any, sums: Any, gone: Any) -> Any:
 
 @njit(cache=True)
 def _belongs(tag: Any, sums: Any, main: Any, declared: Any) -> Any:
-    """Is this, beside the part that holds nearly all prose, of the same text: a paragraph, its lead, its other half?"""
+    """Is this, beside the part that holds nearly all prose, of the same text: a paragraph, its lead, its other half?
+
+    Another article beside an article is, if it is nearly as large.
+    """
     if sums[0] < PROSE or sums[2] > 0.3 * sums[1]:
         return False
     return declared or not _CONTAINERS[tag] or sums[0] >= 0.2 * main
@@ -225,12 +229,14 @@ def _claims_rights(text: Any, begin: Any, end: Any) -> Any:
 def _trim(
     kinds: Any, tag: Any, parent: Any, sums: Any, element: Any, sentence: Any, characters: Any, linked: Any
 ) -> None:
-    """Before the first good block only headings and sentences stay, behind the last only sentences, and lists without
-    links at both; then headings that nothing follows go."""
+    """Before the first good block only headings and sentences stay, behind the last only sentences, and at both lists
+    without links, and what else has no link and stands where good ones do; then headings that nothing follows go."""
     first, last = -1, -1
+    home = np.zeros(len(tag), np.bool_)  # what paragraphs of the main text stand in
     for b in range(len(kinds)):
         if kinds[b] == GOOD:
             first, last = b if first < 0 else first, b
+            home[parent[element[b]]] = True
     for b in range(len(kinds) - 1, -1, -1):  # backwards, so that a heading is still seen by what it heads
         edge = first >= 0 and (b < first or b > last)
         if (
@@ -244,6 +250,9 @@ def _trim(
             if labelled and b < first and kinds[b - 1] == HEADING and linked[b] == 0:
                 continue
             listed = _list_of(tag, parent, element[b])
+            at_home = linked[b] == 0 and home[parent[listed if listed else element[b]]]
+            if at_home and labelled and (sentence[b] or listed or tag[element[b]] == _PRE):
+                continue
             if not listed or sums[listed, 2] > 0.2 * sums[listed, 1] or sums[listed, 1] < PROSE:
                 kinds[b] = DROPPED
     below = 0  # level that a heading must stand above to have something under it; 9 right after text

@@ -15,13 +15,14 @@ from numba import njit
 from pipeline.ingest.page import names
 from pipeline.ingest.page.names import AS_ATTRIBUTE, AS_ROLE, AS_TAG, AS_WORD, ATTRIBUTES, RAW, STEP, Mark, number_of
 
-_RAW, _OTHER, _TITLE = np.uint8(RAW), number_of("other"), number_of("title")
+_RAW = np.uint8(RAW)
+_OTHER, _TITLE, _SECTION = (number_of(name) for name in ("other", "title", "section"))
 _CLASS, _ID, _ROLE, _ITEMPROP = (ATTRIBUTES.index(name) for name in ("class", "id", "role", "itemprop"))
-_HREF, _HIDDEN, _STYLE, _ARIA_HIDDEN, _ALTTEXT = (
-    ATTRIBUTES.index(name) for name in ("href", "hidden", "style", "aria-hidden", "alttext")
+_HREF, _HIDDEN, _STYLE, _ARIA_HIDDEN, _ALTTEXT, _TYPE, _ENCODING = (
+    ATTRIBUTES.index(name) for name in ("href", "hidden", "style", "aria-hidden", "alttext", "type", "encoding")
 )
-_IS_HIDDEN, _IS_LINK, _IS_FRAGMENT, _NEGATION = (
-    int(mark) for mark in (Mark.HIDDEN, Mark.LINK, Mark.FRAGMENT, Mark.NEGATION)
+_IS_HIDDEN, _IS_LINK, _IS_FRAGMENT, _NEGATION, _IS_SECTION, _IS_TEX = (
+    int(mark) for mark in (Mark.HIDDEN, Mark.LINK, Mark.FRAGMENT, Mark.NEGATION, Mark.SECTION, Mark.TEX)
 )
 _ASIDE, _CONTENT = int(names.ASIDE), int(Mark.CONTENT)
 _LT, _GT, _SLASH, _QUOTE, _APOSTROPHE, _EQUALS, _DASH, _BANG = (ord(character) for character in "<>/\"'=-!")
@@ -90,7 +91,7 @@ def _tokenize(
         elif _LETTER[data[i + 1]]:
             i, name = _name(data, i + 1, hashes, values)
             span[:] = i
-            i, mark = _attributes(data, i, hashes, values, span)
+            i, mark = _attributes(data, i, _IS_SECTION if name == _SECTION else 0, hashes, values, span)
             if i > size:
                 break
             what[n], tag[n], marks[n], begin[n], end[n] = OPEN, name, mark, span[0], span[1]
@@ -146,16 +147,19 @@ def _name(data: Any, i: Any, hashes: Any, values: Any) -> tuple[Any, ...]:
 
 
 @njit(cache=True)
-def _attributes(data: Any, i: Any, hashes: Any, values: Any, span: Any) -> tuple[Any, ...]:
-    """(behind the `>`, marks) of a tag whose name ends at i; beyond the data if it is never closed."""
-    mark, size = 0, len(data)
+def _attributes(data: Any, i: Any, mark: Any, hashes: Any, values: Any, span: Any) -> tuple[Any, ...]:
+    """(behind the `>`, marks, those of the name among them) of a tag whose name ends at i.
+
+    Beyond the data if it is never closed.
+    """
+    address, size = 0, len(data)
     while True:
         while i < size and (_SPACE[data[i]] or data[i] == _SLASH):
             i += 1
         if i >= size:
             return size + 1, mark
         if data[i] == _GT:
-            return i + 1, mark
+            return i + 1, mark | (address & ~(_ASIDE | _IS_HIDDEN) if mark & _IS_SECTION else address)
         h = AS_ATTRIBUTE
         while True:  # a name may begin with "="
             h = (h ^ np.uint64(_LOWER[data[i]])) * STEP
@@ -164,8 +168,10 @@ def _attributes(data: Any, i: Any, hashes: Any, values: Any, span: Any) -> tuple
                 break
         a, b, i = _value(data, i)
         name = _look(hashes, values, h)
-        if name in (_CLASS, _ID):
+        if name == _CLASS:
             mark |= _named(data, a, b, hashes, values, AS_WORD)
+        elif name == _ID:
+            address = _named(data, a, b, hashes, values, AS_WORD)
         elif name in (_ROLE, _ITEMPROP):
             mark |= _named(data, a, b, hashes, values, AS_ROLE)
         elif name == _HREF:
@@ -174,6 +180,8 @@ def _attributes(data: Any, i: Any, hashes: Any, values: Any, span: Any) -> tuple
             mark |= _IS_HIDDEN
         elif name == _ALTTEXT:
             span[0], span[1] = a, b
+        elif name in (_TYPE, _ENCODING) and _says_tex(data, a, b):
+            mark |= _IS_TEX
 
 
 @njit(cache=True)
@@ -249,6 +257,15 @@ def _unseen(data: Any, a: Any, b: Any) -> Any:
                 k -= 1
             if k - a >= 9 and _LOWER[data[k]] == 121 and _LOWER[data[k - 9]] == 118:
                 return True
+    return False
+
+
+@njit(cache=True)
+def _says_tex(data: Any, a: Any, b: Any) -> Any:
+    """Is a type `math/tex` or `application/x-tex`, whatever follows it?"""
+    for i in range(a, b - 3):
+        if data[i] in (_SLASH, _DASH) and _LOWER[data[i + 1]] == 116 and _LOWER[data[i + 2]] == 101:
+            return _LOWER[data[i + 3]] == 120
     return False
 
 

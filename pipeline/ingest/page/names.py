@@ -61,6 +61,10 @@ class Mark(IntFlag):
     """A link to a place on the page itself."""
     NEGATION = 1 << 14
     """Of a word alone: the word behind it says what is not there."""
+    SECTION = 1 << 16
+    """A section of a document: its id is an address that is made from its heading, and says nothing of its part."""
+    TEX = 1 << 17
+    """What is in it is TeX."""
 
 
 ASIDE = (
@@ -94,6 +98,7 @@ WORDS = {
     "postbody maincontent lead lede intro introduction summary standfirst abstract document page primary "
     "articletext storybody posttext entrytext inhalt artikel contenu texte contenido texto",
     Mark.NEGATION: "no not without with has hide is can",
+    Mark.SECTION: "section sect sect1 sect2 sect3 sect4 level1 level2 level3 level4 level5 level6 chapter",
 }  # fmt: skip
 """Words of class and id, as themes and templates of many makers name the parts of a page."""
 
@@ -107,7 +112,9 @@ ROLES = {
 }
 """Words of role (WAI-ARIA 1.2, landmarks) and of itemprop (schema.org)."""
 
-ATTRIBUTES = ("", "class", "id", "role", "itemprop", "href", "hidden", "style", "aria-hidden", "alttext", "type")
+ATTRIBUTES = (
+    "", "class", "id", "role", "itemprop", "href", "hidden", "style", "aria-hidden", "alttext", "type", "encoding"
+)  # fmt: skip
 """The number of an attribute is its place here."""
 
 SEED, STEP = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)

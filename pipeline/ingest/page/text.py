@@ -82,7 +82,7 @@ def flush(s: Any, stack: Any, out: Any, blocks: Any) -> None:
     s[CHARACTERS] = s[LINKED] = s[GAP] = 0
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True)
 def write(s: Any, stack: Any, data: Any, i: Any, end: Any, out: Any, names: Any, codes: Any) -> None:
     """Text into the open block; `names` and `codes` are what references mean."""
     preformatted, linked = stack[s[HEIGHT] - 1, 2] != 0, s[LINK] >= 0 and s[COUNTED] != 0

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pipeline.ingest.page.lexer import CLOSE, OPEN, Tokens
+from pipeline.ingest.page.lexer import CLOSE, OPEN, TEXT, Tokens
 from pipeline.ingest.page.names import BLOCK, RAW, SKIPPED, VOID, Mark, number_of
 from pipeline.ingest.page.text import (
     BLOCKS,
@@ -39,7 +39,7 @@ DEEPEST = 256
 """Elements open at a time; what is nested deeper counts to the deepest. Browsers have 512; few pages are 100 deep."""
 
 _BLOCK, _VOID, _RAW, _SKIPPED = (np.uint8(kind) for kind in (BLOCK, VOID, RAW, SKIPPED))
-_IS_LINK, _IS_FRAGMENT, _IS_HIDDEN = int(Mark.LINK), int(Mark.FRAGMENT), int(Mark.HIDDEN)
+_IS_LINK, _IS_FRAGMENT, _IS_HIDDEN, _IS_TEX = (int(mark) for mark in (Mark.LINK, Mark.FRAGMENT, Mark.HIDDEN, Mark.TEX))
 _HTML, _BODY, _P, _LI, _DT, _DD, _DIV, _ADDRESS = (
     number_of(name) for name in ("html", "body", "p", "li", "dt", "dd", "div", "address")
 )
@@ -103,6 +103,7 @@ def _grow(
     s[ELEMENTS] = s[HEIGHT] = 1
     stack = np.zeros((DEEPEST, 3), np.int64)  # tag, element, whether preformatted
     anchor = np.zeros(4, np.int64)  # the state of the block where the open link began
+    told = False  # whether the open formula has told its TeX
     for t in range(len(what)):
         tag = tags[t]
         if what[t] == OPEN:
@@ -112,9 +113,14 @@ def _grow(
                 flush(s, stack, out, blocks)
                 _imply(s, stack, elements, tag)
                 _push_block(s, stack, elements, tag, marks[t], kinds)
-            elif tag == _MATH and end[t] > begin[t]:
-                write(s, stack, data, begin[t], end[t], out, hashes, codes)
-                _push(s, stack, tag, True)
+            elif tag == _MATH or marks[t] & _IS_TEX:
+                inside = tag != _MATH and not kinds[tag] & _RAW  # else its TeX is an attribute, or raw
+                k = t + inside
+                if _is_read(s, stack) and not (inside and told) and k < len(what) and (k == t or what[k] == TEXT):
+                    write(s, stack, data, begin[k], end[k], out, hashes, codes)
+                if inside or tag == _MATH:
+                    told = inside or end[t] > begin[t]
+                    _push(s, stack, tag, True)
             elif not kinds[tag] & (_VOID | _RAW) and tag != _HEAD:
                 if marks[t] & _IS_LINK and tag == _A:
                     end_link(s, out, anchor)
@@ -138,6 +144,12 @@ def _grow(
     flush(s, stack, out, blocks)
     _pop(s, stack, elements, 0)
     return s[ELEMENTS], s[BLOCKS], s[OUT]
+
+
+@njit(cache=True)
+def _is_read(s: Any, stack: Any) -> Any:
+    """Is what stands here read, or passed over for the formula alone that it is in?"""
+    return s[SKIP] < 0 or stack[s[SKIP], 0] == _MATH
 
 
 @njit(cache=True)
