@@ -20,6 +20,10 @@ SPARE, SPARE_CLEAR, SPARE_BOTH = 0.4, 0.1, 0.9
 
 _ASIDE, _CONTENT, _MAIN, _HIDDEN = int(names.ASIDE), int(Mark.CONTENT), int(Mark.MAIN), int(Mark.HIDDEN)
 _SAID = _ASIDE | _HIDDEN
+
+GROUPS = 64
+"""Groups of parts that say the same at most; a page that says more has the others in one."""
+
 _CLEAR = int(Mark.COMMENTS | Mark.NAVIGATION | Mark.FOOTER)
 _BODY, _H1, _H6, _MAIN_TAG, _ARTICLE, _SECTION, _FORM, _FIELDSET = (
     number_of(name) for name in ("body", "h1", "h6", "main", "article", "section", "form", "fieldset")
@@ -33,22 +37,30 @@ _HEADER, _FOOTER, _NAV, _ASIDE_TAG, _SEARCH = (
 def set_aside(tag: Any, parent: Any, until: Any, marks: Any, sums: Any) -> Any:
     """Which elements go with all that is in them."""
     gone, judged = np.zeros(len(tag), np.bool_), np.zeros(len(tag), np.bool_)
-    spares, kinds = np.empty(len(tag), np.float64), np.empty(len(tag), np.int32)
+    spares, group = np.empty(len(tag), np.float64), np.empty(len(tag), np.int64)
     for e in range(len(tag)):
         spares[e] = _spare(tag, parent, until, marks, e)
-        kinds[e] = marks[e] & _SAID if marks[e] & _SAID else -1 - (tag[e] in (_FORM, _FIELDSET))
     left = sums[0, 0]
+    number, prose = np.empty(_SAID + 3, np.int64), np.empty(GROUPS, np.float64)
     while True:
         outer = _outermost(until, spares, judged, gone)
         if len(outer) == 0:
             return gone
-        outer = outer[np.argsort(kinds[outer], kind="mergesort")]
-        bounds = np.append(np.flatnonzero(np.diff(kinds[outer])) + 1, len(outer))
-        prose = np.empty(len(bounds), np.float64)
-        for g in range(len(bounds)):
-            prose[g] = sums[outer[bounds[g - 1] if g else 0 : bounds[g]], 0].sum()
-        for g in np.argsort(-prose, kind="mergesort"):
-            left = _judge(outer[bounds[g - 1] if g else 0 : bounds[g]], until, sums, spares, left, judged, gone)
+        groups = 0
+        number[:], prose[:] = -1, 0
+        for e in outer:
+            said = marks[e] & _SAID
+            kind = said if said else _SAID + 1 + (tag[e] in (_FORM, _FIELDSET))
+            if number[kind] < 0:
+                number[kind], groups = min(groups, GROUPS - 1), groups + 1
+            group[e] = number[kind]
+            prose[group[e]] += sums[e, 0]
+        for _ in range(min(groups, GROUPS)):
+            largest = 0
+            for g in range(GROUPS):
+                largest = g if prose[g] > prose[largest] else largest
+            prose[largest] = -1
+            left = _judge(largest, outer, group, until, sums, spares, left, judged, gone)
 
 
 @njit(cache=True)
@@ -67,15 +79,17 @@ def _outermost(until: Any, spares: Any, judged: Any, gone: Any) -> Any:
 
 
 @njit(cache=True)
-def _judge(parts: Any, until: Any, sums: Any, spares: Any, left: Any, judged: Any, gone: Any) -> Any:
-    """Let all parts go, or none; one that holds most of their prose may be something else, and stays by itself.
+def _judge(
+    number: Any, outer: Any, group: Any, until: Any, sums: Any, spares: Any, left: Any, judged: Any, gone: Any
+) -> Any:  # fmt: skip
+    """Let all parts of a group go, or none; one that holds most of their prose may be something else, and stays.
 
     `left` is the prose that is left of the page; gives what is left then.
     """
     while True:
         prose, least, largest = 0.0, 0.0, -1
-        for e in parts:
-            if not judged[e]:
+        for e in outer:
+            if group[e] == number and not judged[e]:
                 prose += sums[e, 0]
                 least = max(least, spares[e])
                 largest = e if largest < 0 or sums[e, 0] > sums[largest, 0] else largest
@@ -83,8 +97,8 @@ def _judge(parts: Any, until: Any, sums: Any, spares: Any, left: Any, judged: An
         if largest >= 0 and not goes and 2 * sums[largest, 0] > prose:
             judged[largest] = True
             continue
-        for e in parts:
-            if not judged[e]:
+        for e in outer:
+            if group[e] == number and not judged[e]:
                 judged[e] = True
                 gone[e : until[e]] |= goes
         return left - prose if goes else left
