@@ -228,6 +228,7 @@ def test_the_date_is_the_one_of_publication_if_the_page_tells_it(head: str, date
 def test_title_and_language_are_those_the_page_tells() -> None:
     page = read_page(b"<html class=x lang='de-AT'><head><title>\n A &amp; B </title><svg><title>no</title></svg>")
     assert (page.title, page.language) == ("A & B", "de")
+    assert (read_page(b"<title>A &#" + b"1" * 5000 + b"; B</title>").title or "").startswith("A ")
     bare = read_page(b"<p lang=fr>x")
     assert (bare.title, bare.language) == (None, None)
 

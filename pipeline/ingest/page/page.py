@@ -23,6 +23,9 @@ MOST_TAGS = 1_000_000
 HEAD = 1 << 18
 """Bytes from the start in which a page may tell its language and date."""
 
+LONGEST_TITLE = 4000
+"""Bytes of a title that are read; Python refuses numbers of more than 4,300 digits, which a reference may hold."""
+
 _LANGUAGE = re.compile(rb"<html\b[^>]{0,1000}?\s(?:xml:)?lang\s*=\s*[\"']?([A-Za-z]{2,3})\b", re.IGNORECASE)
 _META = re.compile(rb"<(?:meta|time)\b[^>]{1,2000}>", re.IGNORECASE)
 _PUBLISHED = re.compile(
@@ -97,4 +100,5 @@ def _dates(data: bytes, head: bytes) -> Iterator[bytes]:
 
 
 def _title(raw: bytes) -> str | None:
-    return " ".join(html.unescape(raw.decode("utf-8", "replace")).split())[:1000] or None
+    head = raw[:LONGEST_TITLE].decode("utf-8", "ignore")
+    return " ".join(html.unescape(head).split())[:1000] or None
