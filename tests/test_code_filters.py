@@ -59,6 +59,31 @@ def test_an_empty_batch_has_the_same_columns() -> None:
     assert {rule.column for rule in rules(CodeFilters(comments=Comments(), languages=("c",)))} <= set(empty)
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        CodeFilters(comments=Comments(), data=None, starcoder=None, licenses="any", secrets="keep"),
+        CodeFilters(comments=Comments(min_share=0.3, languages=("C", "Rust")), data=Data(from_bytes=5), vendored=True),
+    ],
+)
+def test_what_is_measured_does_not_depend_on_which_rules_are_on(other: CodeFilters) -> None:
+    """So that other rules may be asked of what was stored."""
+    texts = [PYTHON, "# words\n" * 9, "x = 1\n", "/* a */ int a[] = {1, 2, 3};\n", "{'a': [1, 2]}", "", HTML, "\n"]
+    rows = [
+        record(Document(at=str(n), text=text, language=language, license="MIT"), "s", "code", "f")
+        for n, (text, language) in enumerate(
+            (text, name) for text in texts for name in ("Python", "c", "json", "q", None)
+        )
+    ]
+    batch = pa.RecordBatch.from_pylist(rows, schema=SCHEMA)
+    stored, columns = (measure(batch, filters).columns for filters in (CodeFilters(), other))
+    assert stored.keys() == columns.keys()
+    for name, values in columns.items():
+        np.testing.assert_array_equal(stored[name], values)
+    failed = first_failed(stored, rules(other), len(rows))
+    assert "comments" in {rules(other)[number].column for number in failed if number >= 0}
+
+
 def test_a_slice_of_a_batch_is_judged_as_the_whole() -> None:
     texts = [PYTHON, "x" * 2000, "password = 'q8Zr2LmN0pXw'", "é" * 9, "", PYTHON + "# GPL", "// @generated\nx"] * 3
     rows = [record(Document(at=str(n), text=text, license="MIT"), "s", "code", "f") for n, text in enumerate(texts)]

@@ -39,7 +39,12 @@ def test_placeholders_are_tokens_of_the_tokenizer() -> None:
         ("Joe <joe_x@x.org>, (me@x.org)", "Joe <<e>>, (<e>)"),
         ("href='mailto:joe@x.org?subject=hi'", "href='mailto:<e>?subject=hi'"),
         ("联系foo@bar.com联系", "联系<e>联系"),
-        ("user@müller.de", "<e>"),
+        ("jörg@müller.de, иван.петров@почта.рф! jose\u0301@x.org", "<e>, <e>! <e>"),
+        ("見foo@bar.comへ ติดต่อfoo@bar.com ฯลฯ 문의: foo@bar.com으로", "見<e>へ ติดต่อ<e> ฯลฯ 문의: <e>으로"),
+        ("用户a@例子.中国，👋a@x.org·✉\ufe0fb@x.org…“é@x.org”", "用户<e>，👋<e>·✉\ufe0f<e>…“<e>”"),
+        ("a@bar.com.谢谢 a@bar.ru.Спасибо", "<e>.谢谢 <e>.Спасибо"),
+        ("a@bar，x.com a@b.谢谢谢谢谢",) * 2,
+        ("é" * 32 + "@x.org " + "é" * 33 + "@x.org", "<e> " + "é" * 33 + "@x.org"),
         ("a@x.xn--p1ai", "<e>"),
         ("a@1.2.3.4 a@[1.2.3.4]", "<e> <e>"),
         ("one@two@three.org", "one@<e>"),
@@ -58,13 +63,18 @@ def test_email_addresses_are_redacted_and_what_looks_like_them_is_not(text: str,
     ("text", "expected"),
     [
         ("from 163.36.107.25, 4.132.211.142. http://13.83.69.70:80/x", "from <i>, <i>. http://<i>:80/x"),
-        ("our server 8.8.8.8", "our server <i>"),
+        ("our server 98.8.8.8", "our server <i>"),
         ("999.1.1.1 108.0.0.01 0.1.2.3 192.168.l.1 912.456.123.123 .3.3.3.0 1.2.3.4.5 1.2.3.456",) * 2,
         ("10.0.0.1 127.0.0.2 172.16.0.9 172.31.254.254 192.168.1.2 169.254.1.1 100.64.0.1 198.18.0.1 192.0.2.1 "
          "198.51.100.7 203.0.113.9 224.0.0.1 255.255.255.0 0.0.0.0",) * 2,
         ("version 5.4.3.2, v5.4.3.2 Section 5.4.3.2 pkg-5.4.3.2.tar pkg==5.4.3.2 Chrome/91.0.4.12 5.4.3.2-rc1",) * 2,
         ("2.3.1.4 Methods\n2.3.1.5.\xa0Über\n", "2.3.1.4 Methods\n2.3.1.5.\xa0Über\n"),
-        ("8.8.8.8 is a name server\n9.9.9.9\n", "<i> is a name server\n<i>\n"),
+        ("zlib 1.3.1.1 or 17.0.0.0 (\"2.3.4.5\"), JRuby 9.2.16.0; see ISO C99 6.7.2.2.(4), 8.8.8.8:1",) * 2,
+        ("ping 8.8.8.8, ParseIP(\"1.2.3.4\") nameserver 9.9.9.9", "ping <i>, ParseIP(\"<i>\") nameserver <i>"),
+        ("http://1.2.3.4/ zip 1.2.3.4 1.2.3.4:8080\nip\n1.2.3.4", "http://<i>/ zip 1.2.3.4 <i>:8080\nip\n1.2.3.4"),
+        ("1.208.0.0/12 198.51.99.0/24 but 1.208.0.1/12 1.208.0.0/32 1.208.0.0/path",
+         "1.208.0.0/12 198.51.99.0/24 but <i>/12 <i>/32 <i>/path"),
+        ("2001:20::/28, 2001:20::1/28", "2001:20::/28, <i>/28"),
         ("ping 2600:1f18:22ba:8c00::1.", "ping <i>."),
         ("2001:db8::1 fe80::1 12:30:45 std::x abcd::ef 1234:5678",) * 2,
     ],
@@ -74,7 +84,7 @@ def test_public_ip_addresses_are_redacted_and_versions_and_reserved_ones_are_not
 
 
 def test_reserved_addresses_are_redacted_if_asked() -> None:
-    assert redacted("at 10.0.0.1 and fe80::1 and 8.8.4.4", Pii(private_ips=True)) == "at <i> and <i> and <i>"
+    assert redacted("at 10.0.0.1 and fe80::1 and 98.8.4.4", Pii(private_ips=True)) == "at <i> and <i> and <i>"
 
 
 def test_reserved_ranges_are_those_of_the_registry() -> None:
@@ -89,7 +99,7 @@ def test_reserved_ranges_are_those_of_the_registry() -> None:
         address = ipaddress.IPv4Address(text)
         ours = any(address in ipaddress.IPv4Network(f"192.{net}.0/24") for net in ("88.99", "0.0"))
         public = address.is_global and not address.is_multicast and not ours
-        assert (redacted(f"at {text},") == "at <i>,") == public, text
+        assert (redacted(f"ip {text},") == "ip <i>,") == public, text
 
 
 @pytest.mark.parametrize(
@@ -114,7 +124,7 @@ def test_phone_numbers_are_redacted_and_other_numbers_are_not(text: str, expecte
 
 
 def test_measures_count_what_each_rule_asks_for() -> None:
-    texts = ("a@x.org b@x.org 8.8.8.8", "", "none", "call (415) 555-2671")
+    texts = ("a@x.org b@x.org 98.8.8.8", "", "none", "call (415) 555-2671")
     columns = pii.measure(batch(*texts), Pii())
     assert {name: values.tolist() for name, values in columns.items()} == {
         "pii.emails": [2, 0, 0, 0], "pii.ips": [1, 0, 0, 0], "pii.phones": [0, 0, 0, 1],
@@ -128,14 +138,14 @@ def test_measures_count_what_each_rule_asks_for() -> None:
 
 
 def test_what_is_kept_or_dropped_is_not_redacted() -> None:
-    text = "a@x.org 8.8.8.8 (415) 555-2671"
+    text = "a@x.org 98.8.8.8 (415) 555-2671"
     assert redacted(text, Pii()) == "<e> <i> (415) 555-2671"
-    assert redacted(text, Pii(emails="drop", ips="keep", phones="redact")) == "a@x.org 8.8.8.8 <p>"
+    assert redacted(text, Pii(emails="drop", ips="keep", phones="redact")) == "a@x.org 98.8.8.8 <p>"
     assert pii.redact([text], Pii(emails="keep", ips="keep")) == [text]
 
 
 def test_text_around_is_kept_to_the_byte_and_a_second_time_changes_nothing() -> None:
-    texts = ["", "ä a@x.org ö\n8.8.8.8\u2028+49 30 1234567 😀", "😀", "a@x.org"]
+    texts = ["", "ä a@x.org ö\n98.8.8.8\u2028+49 30 1234567 😀", "😀", "a@x.org"]
     once = pii.redact(texts, ALL)
     expected = ["", "ä <e> ö\n<i>\u2028<p> 😀", "😀", "<e>"]
     for short in SHORT:
@@ -146,7 +156,8 @@ def test_text_around_is_kept_to_the_byte_and_a_second_time_changes_nothing() -> 
 
 @pytest.mark.parametrize(
     "hostile",
-    ["@" * 10**6, "a@" * 500_000, "a." * 500_000 + "@", "a.a.a." * 200_000, "1." * 500_000, "+1" * 500_000,
+    ["@" * 10**6, "é@" * 300_000, "é" * 10**6 + "@x.org", "a@" + "é." * 300_000, "\u0301" * 500_000 + "@",
+     "a@" * 500_000, "a." * 500_000 + "@", "a.a.a." * 200_000, "1." * 500_000, "+1" * 500_000,
      "1 " * 500_000, "abcd:" * 200_000, "a@" + "b." * 500_000, "1" * 10**6, "(" * 10**6, "tel 1234567 " * 50_000,
      "x@1.2.3.4," * 50_000, "tel" + " " * 10**6 + "1234567"],
 )  # fmt: skip
@@ -161,12 +172,12 @@ def test_hostile_text_costs_time_by_its_length_alone(hostile: str) -> None:
                                      fineweb=None), CodeFilters(licenses="any", starcoder=None), TextFilters(),
                                      ScienceFilters(languages=(), min_words=1, min_paragraphs=1)])  # fmt: skip
 def test_documents_of_every_kind_are_redacted_on_their_way(filters: Filters) -> None:
-    text = "# the leaves of the tree are green, said joe@x.org to the tree from 8.8.4.4\n"
+    text = "# the leaves of the tree are green, said joe@x.org to the tree from 98.8.4.4\n"
     documents = batch(text)
     measured = kinds.measure(documents, filters)
     assert measured.columns["pii.emails"].tolist() == measured.columns["pii.ips"].tolist() == [1]
     assert measured.redact
-    expected = text.replace("joe@x.org", "|||EMAIL_ADDRESS|||").replace("8.8.4.4", "|||IP_ADDRESS|||")
+    expected = text.replace("joe@x.org", "|||EMAIL_ADDRESS|||").replace("98.8.4.4", "|||IP_ADDRESS|||")
     assert measured.redact([text]) == [expected]
     without = kinds.measure(documents, replace(filters, pii=None))
     assert "pii.emails" not in without.columns

@@ -119,6 +119,8 @@ def test_nothing_is_asked_where_everything_is_off() -> None:
         ("2004-05-11", 2004),
         ("11 May 1999", 1999),
         ("1965/1", 1965),
+        ("20040511", 2004),
+        ("20041511", None),
         ("12004", None),
         (None, None),
         ("", None),

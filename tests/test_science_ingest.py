@@ -8,7 +8,10 @@ import json
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 
@@ -191,6 +194,39 @@ def test_rows_of_pes2o_keep_what_they_tell(tmp_path: Path) -> None:
         facts,
         {"metadata": ["x"], **facts},
     ]
+
+
+@pytest.mark.parametrize(
+    ("about", "date"),
+    [
+        ({"year": 1960}, "1960"),
+        ({"year": "1960"}, "1960"),
+        ({"year": 1960.0}, "1960"),
+        ({"year": float("nan")}, None),
+        ({"created": None, "publication_year": 1960, "publication_date": "1960-02-03"}, "1960-02-03"),
+        ({"pubdate": "1960 Feb"}, "1960 Feb"),
+        ({"update_date": "2015-01-02"}, "2015-01-02"),
+        ({"update_date": "2015-01-02", "versions": [{"created": "Mon, 2 Apr 2007 19:18:42 GMT"}, {"created": "x"}]},
+         "Mon, 2 Apr 2007 19:18:42 GMT"),
+        ({"versions": [], "update_date": ""}, None),
+        ({"metadata": {"year": 1960}}, "1960"),
+        ({"year": 1961, "metadata": '{"created": "1960"}'}, "1961"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+@pytest.mark.parametrize("text", ["abstract", "text"])
+def test_the_year_of_a_table_of_papers_is_the_documents_date(
+    tmp_path: Path, text: str, kind: str, about: dict[str, Any], date: str | None
+) -> None:
+    row = {"title": "T", text: "Words.", **about}
+    path = tmp_path / f"a.{kind}"
+    if kind == "parquet":
+        pq.write_table(pa.Table.from_pylist([row]), path)
+    else:
+        path.write_text(json.dumps(row) + "\n")
+    ((_, document),) = read_papers(Piece(str(path), path.name, 1), references=False)
+    assert isinstance(document, Document)
+    assert document.date == date
 
 
 @pytest.mark.parametrize(

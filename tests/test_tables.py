@@ -7,6 +7,7 @@ import json
 import math
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -144,6 +145,12 @@ def test_lines_of_arrays_are_no_array_and_a_cut_array_is_told(tmp_path: Path) ->
         read(tmp_path / "a.json")
 
 
+def test_of_an_array_with_more_than_a_hundred_faults_no_more_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"[" + b'{"text": tru}, {"text": "x"}, ' * 200 + b"{}]")
+    with pytest.raises(DamagedFile, match=r"breaks off at element 200 \(101 of its elements are no JSON\)"):
+        read(tmp_path / "a.json")
+
+
 def test_a_damaged_element_of_an_array_costs_itself_alone(tmp_path: Path) -> None:
     rows = [json.dumps({"text": f"{n}", "more": {"n": [n]}}).encode() for n in range(9)]
     rows[2], rows[4], rows[6] = rows[2].replace(b":", b";", 1), rows[4].replace(b'"4"', b'"\xff"'), b"[" * 5000 + b"{}"
@@ -153,11 +160,69 @@ def test_a_damaged_element_of_an_array_costs_itself_alone(tmp_path: Path) -> Non
     assert json.loads(record_at(tmp_path / "a.json", "8"))["text"] == "8"
 
 
-def test_a_large_json_array_is_refused_with_the_mend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(objects, "LONGEST", 1 << 20)
-    (tmp_path / "a.json").write_bytes(json.dumps([{"text": "x" * 1000}] * 2000).encode())
-    with pytest.raises(UnreadableFile, match="more than 1 MB, which is read as a whole; make it JSON lines"):
-        read(tmp_path / "a.json")
+@pytest.mark.parametrize("indent", [None, 1])
+@pytest.mark.parametrize("packed", PACK)
+def test_a_large_json_array_gives_what_a_small_one_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, packed: str, indent: int | None
+) -> None:
+    """Packed in members, as of a few bytes each, so that numbers, words and characters are cut wherever they stand."""
+    rows: list[Any] = [{"text": f"é😀 {n} ]}},{{[" * (n % 400), "more": {"n": [n, None]}} for n in range(1500)]
+    rows[3:3] = [12345, "three", [{"text": "no"}], True, {"text": "\ud800"}, -1.5e9]
+    content = json.dumps(rows, indent=indent, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    content = content.replace(b"\xed\xa0\x80", b"\\ud800")
+    path = tmp_path / f"a.json{packed}"
+    path.write_bytes(b"".join(PACK[packed](content[at : at + 997]) for at in range(0, len(content), 997)))
+    small = read(path)
+    monkeypatch.setattr(lines_module, "LONGEST", 1 << 16)
+    monkeypatch.setattr(objects, "LONGEST", 1 << 16)
+    assert len(content) > 20 << 16
+    large = read(path)
+    assert [what for _, what in large] == [what for _, what in small]
+    assert record_at(path, "1400") == json.dumps(rows[1400], ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def test_of_a_damaged_large_array_the_rest_is_read_or_told_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines_module, "LONGEST", 1 << 16)
+    monkeypatch.setattr(objects, "LONGEST", 1 << 16)
+    path = tmp_path / "a.json"
+    rows = [json.dumps({"text": f"{n} {n**4}" * 9}).encode() for n in range(5000)]
+    rows[7], rows[3000], rows[4000] = rows[7].replace(b":", b";"), b'{"text": "\xff"}', b'{"text": "' + b"x" * (1 << 15)
+    path.write_bytes(b"[" + b", ".join(rows) + b"]")
+    found = told(read(path))
+    assert [n for n, text in enumerate(found) if text.startswith("bad_")] == [7, 3000, 4000]
+    assert len(found) >= 4999  # element 4000 has no end, and takes the next one with it
+    rows[4000], rows[4500] = b'{"text": "' + b"x" * (1 << 17) + b'"}', b'{"text": "' + b"x" * (4 << 20) + b'"}'
+    path.write_bytes(b"[" + b", ".join(rows) + b"]")
+    before: list[Found] = []
+    with pytest.raises(DamagedFile, match=r"a.json: breaks off at element 4500 \(it has no end within 0 MB\)"):
+        for each in read_table(Piece(str(path), path.name, 1), Columns()):
+            before.append(each)  # noqa: PERF402  # what came before the fault
+    assert [each.reason for each in before if each.reason] == ["bad_json", "bad_utf8", "too_large"]
+    path.write_bytes(b"[" + b", ".join(rows[8:2000]))
+    with pytest.raises(DamagedFile, match=r"a.json: breaks off at element 1992 \(it has no end\)"):
+        read(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json"])
+def test_a_file_that_is_not_in_utf_8_is_told(tmp_path: Path, name: str, encoding: str) -> None:
+    path = tmp_path / name
+    for rows in ('{"text": "Ωmega"}\n' * 50, '[{"text": "one"},\n {"text": "two"}]'):
+        path.write_bytes(rows.encode(encoding))
+        with pytest.raises(UnreadableFile, match=rf"{name}: is not UTF-8 \(it begins as UTF-16 does\); convert it"):
+            read(path)
+
+
+def test_bytes_without_a_row_are_not_told_as_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(bytes(range(253, -1, -1)) * 99 + b"\xff")
+    with pytest.raises(UnreadableFile, match=r"a.jsonl: is not UTF-8, and none of its lines is JSON; convert it"):
+        read(path)
+    path.write_bytes('{"text": "é'.encode()[:-1])
+    with pytest.raises(DamagedFile, match="breaks off at line 1"):
+        read(path)
 
 
 def test_numbers_beyond_json_do_not_cost_a_row(tmp_path: Path) -> None:

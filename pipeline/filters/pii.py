@@ -4,6 +4,9 @@ Taken for an e-mail address is what stands unquoted on both sides of an @; for a
 no word before them makes a version or a section, and IPv6; for a phone number what begins with a country's code, has
 the form of a North American number, or comes after a word such as "tel" or "call us at". Dates, prices, ISBNs and
 numbers in tables have none of these.
+
+Four numbers below 32 are a version or the number of a section nearly always, and one in 4,096 addresses has such: they
+are taken for an address only where something says so.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from pipeline.filters.internet import scripts
 from pipeline.filters.personal import CUED, DIALLED, EMAIL, IPV4, IPV6, NATIONAL, RESERVED, Spans, spans
 from pipeline.filters.redaction import Pii
 from pipeline.filters.rules import Column, Rule, at_most
@@ -32,8 +36,18 @@ _VERSION = re.compile(
 )
 """What makes four numbers a version or the number of a section. `name/1.2.3.4` is a package or a browser."""
 
-_HEADING = re.compile(rb"\.?(?:[ \t]|\xc2\xa0)+[A-Z\x80-\xff]")
-"""What stands behind the number of a section that begins a line."""
+_SMALL = 32
+"""Above all numbers of nearly every version and section of four numbers."""
+
+_SAID = re.compile(
+    rb"(?:(?<![A-Z])IP(?![a-z])|(?<![A-Za-z])ip(?![a-z])|Ip(?![a-z])|(?i:inet|addr|forwarded|netmask|subnet|gateway"
+    rb"|name ?server)|(?<![A-Za-z])(?i:dns|ping|telnet|ssh|traceroute|whois))[^\n]{0,20}\Z|://\Z"
+)
+"""What says before it, on the same line, that an address follows."""
+_PORT = re.compile(rb":\d{2,5}(?![\d.:])")
+"""What stands behind an address with a port."""
+_NETWORK = re.compile(rb"/(\d{1,3})(?!\d)")
+"""What stands behind the address of a network; that of a single computer has bits beyond these."""
 
 _NUMBER = re.compile(rb"\+?\(?\d+(?:(?:[ ./()-]|\xc2\xa0){1,3}\d+)*")
 _DATE = re.compile(rb"(?:19|20)\d\d([-./ ])[01]?\d\1[0-3]?\d|[0-3]?\d([-./ ])[0-3]?\d\2(?:19|20)\d\d")
@@ -95,7 +109,7 @@ def find(column: pa.Array, settings: Pii) -> Spans:
     data, offsets = _bytes_of(column)
     kept: list[tuple[int, int, int, int]] = []
     last = 0
-    for d, start, end, kind in spans(data, offsets).tolist():
+    for d, start, end, kind in spans(data, offsets, scripts()).tolist():
         if start < last:  # inside of what was found before it: an address in digits
             continue
         before = data[max(int(offsets[d]), start - 40) : start].tobytes()
@@ -117,20 +131,21 @@ def find(column: pa.Array, settings: Pii) -> Spans:
 
 def _address(text: bytes, before: bytes, behind: bytes, kind: int, private: bool) -> bool:
     """Whether what may be an IP address is one that is asked for."""
-    if kind == IPV6:
-        try:
-            address = ipaddress.IPv6Address(text.decode())
-        except ValueError:
-            return False
-        top = int(address) >> 112
-        documentation = int(address) >> 96 == 0x20010DB8
-        return private or (0x2000 <= top < 0x4000 and not documentation)
-    if kind == RESERVED and not private:
+    try:
+        address = ipaddress.ip_address(text.decode())
+    except ValueError:  # colons in another order
         return False
-    small = max(map(int, text.split(b"."))) < 32
-    begins = not before.rpartition(b"\n")[2].strip()
-    heading = small and begins and _HEADING.match(behind)
-    return not heading and not _VERSION.search(before)
+    number, bits = int(address), address.max_prefixlen
+    length = _NETWORK.match(behind)
+    if length and int(length[1]) < bits and number << int(length[1]) & ((1 << bits) - 1) == 0:
+        return False
+    if kind == IPV6:
+        documentation = number >> 96 == 0x20010DB8
+        return private or (0x2000 <= number >> 112 < 0x4000 and not documentation)
+    if (kind == RESERVED and not private) or _VERSION.search(before):
+        return False
+    small = kind == IPV4 and max(address.packed) < _SMALL
+    return not small or bool(_SAID.search(before) or _PORT.match(behind))
 
 
 def _phone(text: bytes, before: bytes, kind: int, start: int) -> int:

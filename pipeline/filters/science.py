@@ -28,7 +28,7 @@ _TOLD = r'"part": ?"abstract"|"abstract": ?(true|false)'
 _NONE = r'"abstract": ?false'
 
 _SPACED = re.compile(r"\b[A-Za-z]\s(?:[a-z]\s)*[A-Za-z]\b")
-_YEAR = r"\b(?P<year>1[5-9]\d\d|20\d\d)\b"
+_YEAR = r"\b(?P<year>1[5-9]\d\d|20\d\d)(?:(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01]))?\b"
 
 
 def measure(batch: pa.RecordBatch, settings: ScienceFilters) -> dict[str, Column]:

@@ -9,7 +9,7 @@ import orjson
 
 from pipeline.documents import Document, Dropped
 from pipeline.ingest import s2orc
-from pipeline.ingest.fields import plain_value, told
+from pipeline.ingest.fields import plain_value, told, value_of
 from pipeline.ingest.objects import is_shallow
 from pipeline.ingest.reading import Found
 from pipeline.ingest.rows import Row, rows_of, with_text
@@ -21,12 +21,20 @@ FACTS = ("id", "source", "added", "version")
 TAKEN = {"title": ("title",), "url": ("url", "oa_url"), "language": ("language",), "license": ("license", "oa_license")}
 """What is taken from a column or, in peS2o v3 and Dolma, from the metadata of that name."""
 
+DATES = (
+    "created", "publication_date", "publicationDate", "publicationdate", "published", "pub_date", "pubdate",
+    "publish_time", "versions.created", "date", "publication_year", "pub_year", "year", "update_date",
+)  # fmt: skip
+"""Where tables tell when a paper came out; the first that is filled counts, in a column or in the metadata: peS2o and
+Dolma, OpenAlex, Semantic Scholar, arXiv's interface, tables made of PubMed, CORD-19, arXiv's metadata (its first
+version rather than its last change)."""
+
 COPIES = frozenset({"abstract", "paragraphs", "top_frequencies"})
 """Metadata of peS2o v3 that say the text once more."""
 
 APART = COPIES | {name for names in TAKEN.values() for name in names}
 
-COLUMNS = (*FACTS, "text", "abstract", "created", "metadata", "license", "title", "url", "language", *s2orc.READ)
+COLUMNS = (*FACTS, *DATES, "text", "abstract", "metadata", "license", "title", "url", "language", *s2orc.READ)
 
 
 def read_papers(piece: Piece, references: bool) -> Iterator[Found]:
@@ -56,7 +64,19 @@ def _told_document(row: Row, is_abstract: bool) -> Document | Dropped:
     left = plain_value({name: value for name, value in about.items() if name not in APART})
     part = {"part": "abstract"} if is_abstract else {}
     metadata = {**left, **facts, **part}
-    return Document(at=row.at, text=row.text, date=told(fields.get("created")), metadata=metadata, **taken)
+    return Document(at=row.at, text=row.text, date=_date(fields) or _date(about), metadata=metadata, **taken)
+
+
+def _date(fields: dict[str, Any]) -> str | None:
+    """The date or year that is told; one that has become 2015.0, as beside empty cells, is 2015."""
+    for name in DATES:
+        value = value_of(fields, name)
+        value = value[0] if isinstance(value, list) and value else value
+        if isinstance(value, float):
+            value = int(value) if value.is_integer() else None
+        if found := told(value):
+            return found
+    return None
 
 
 def _about(metadata: Any) -> dict[str, Any]:

@@ -78,7 +78,7 @@ def measure(batch: pa.RecordBatch, filters: CodeFilters) -> Measured:
         **_shape(counts, languages, paths),
         "xml": _declared_xml(data, offsets, languages),
         **_html(data, offsets, counts, languages),
-        **_lexical(data, offsets, languages, filters),
+        **_lexical(data, offsets, languages),
         **_secrets(data, offsets, *places),
     }
     return Measured(columns=columns, redact=secrets.redacted if filters.secrets == "redact" else None)
@@ -187,15 +187,15 @@ def _html(data: Bytes, offsets: Offsets, counts: Shape, languages: Sequence[str]
     return {"html_text": seen, "html_visible": seen / np.maximum(counts.characters, 1)}
 
 
-def _lexical(data: Bytes, offsets: Offsets, languages: Sequence[str], filters: CodeFilters) -> dict[str, Column]:
+def _lexical(data: Bytes, offsets: Offsets, languages: Sequence[str]) -> dict[str, Column]:
+    """Measured wherever the syntax is known, also for rules that are off: the pass over the bytes is the same."""
     found = lexemes(data, offsets, languages)
-    asked = frozenset(language.lower() for language in filters.comments.languages) if filters.comments else frozenset()
-    commented = _among(languages, asked) & (found.visible > 0)
     literals = found.strings + found.numbers
-    tabular = (literals >= (filters.data.from_bytes if filters.data else 0)) & ~_among(languages, LITERAL)
+    tabular = (found.visible >= 0) & ~_among(languages, LITERAL)
     return {
-        "comments": np.where(commented, found.comments / np.maximum(found.visible, 1), np.nan),
+        "comments": np.where(found.visible > 0, found.comments / np.maximum(found.visible, 1), np.nan),
         "literals": np.where(tabular, literals / np.maximum(literals + found.names, 1), np.nan),
+        "literal_bytes": np.where(tabular, literals, np.nan),
     }
 
 

@@ -102,6 +102,9 @@ _PHRASES: tuple[tuple[str, str], ...] = (
 """(SPDX name, words that stand in its text or in the notice that it asks for); the first that is found counts, so the
 narrower stands before the wider."""
 
+LICENSES = frozenset(name for name, _ in _PHRASES)
+"""Licences told by a phrase alone."""
+
 _MIT = "permission is hereby granted free of charge to any person obtaining a copy"
 _MIT_NOTICE = (
     "permission notice shall be included",

@@ -6,15 +6,18 @@ SantaCoder (Ben Allal et al. 2023, section 4).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from pipeline.filters.code.licenses import accepted, threshold
 from pipeline.filters.code.measure import NONE
 from pipeline.filters.code.secrets import MOST_PLACES
 from pipeline.filters.code.settings import CodeFilters, Comments, StarCoder
-from pipeline.filters.rules import Rule, at_least, at_most
+from pipeline.filters.rules import Column, Rule, at_least, at_most
 
 MINIFIED_LINE = 110
 """Mean characters a line from which a script or style sheet counts as minified (GitHub Linguist)."""
@@ -42,7 +45,8 @@ def rules(filters: CodeFilters) -> list[Rule]:
     if filters.comments:
         asked += _comments(filters.comments)
     if filters.data:
-        asked.append(at_most("data", "literals", filters.data.max_literals))
+        large = ("literal_bytes", partial(_from, filters.data.from_bytes))
+        asked.append(replace(at_most("data", "literals", filters.data.max_literals), among=large))
     if filters.secrets != "keep":
         asked.append(at_most("hostile_secrets", "keywords", MOST_PLACES))
     if filters.secrets == "drop":
@@ -81,10 +85,19 @@ def _starcoder(asked: StarCoder) -> list[Rule]:
 
 
 def _comments(asked: Comments) -> list[Rule]:
+    among = ("language", partial(_in, frozenset(language.lower() for language in asked.languages)))
     return [
-        at_least("few_comments", "comments", asked.min_share),
-        at_most("many_comments", "comments", asked.max_share),
+        at_least("few_comments", "comments", asked.min_share, among),
+        replace(at_most("many_comments", "comments", asked.max_share), among=among),
     ]
+
+
+def _in(names: Collection[str], languages: Column) -> npt.NDArray[np.bool_]:
+    return np.fromiter(((language or "").lower() in names for language in languages), np.bool_, len(languages))
+
+
+def _from(least: int, values: Column) -> npt.NDArray[np.bool_]:
+    return np.asarray(values >= least, np.bool_)
 
 
 def _told(reason: str, column: str) -> Rule:

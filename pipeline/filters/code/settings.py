@@ -59,7 +59,10 @@ class Comments:
     """The languages asked, SantaCoder's; any of some hundred whose comments are known."""
 
     def __post_init__(self) -> None:
+        from pipeline.filters.code.names import check_commented  # here, as its tables are not wanted by `--help`
+
         check_share(min_share=self.min_share, max_share=self.max_share)
+        check_commented(self.languages)
         if self.max_share < self.min_share:
             raise ValueError(f"max_share {self.max_share:g} is less than min_share {self.min_share:g}")
 
@@ -107,3 +110,8 @@ class CodeFilters:
     def __post_init__(self) -> None:
         if not self.licenses:
             raise ValueError("licenses is empty; name SPDX licences, or write permissive or any")
+        if self.languages or not isinstance(self.licenses, str):
+            from pipeline.filters.code.names import check_languages, check_licenses
+
+            check_languages(self.languages)
+            check_licenses(() if isinstance(self.licenses, str) else self.licenses)

@@ -100,6 +100,9 @@ def _turned(table: dict[str, str]) -> dict[str, str]:
 
 _EXTENSIONS, _NAMES, _PROGRAMS = (_turned(table) for table in (_BY_EXTENSION, _BY_NAME, _INTERPRETERS))
 
+LANGUAGES = frozenset((*_BY_EXTENSION, *_BY_NAME, *_INTERPRETERS))
+"""What a name or a first line may tell; those of `AMBIGUOUS` endings come on top."""
+
 _SHEBANG = re.compile(r"#![ \t]*(?:\S*/)?env(?:[ \t]+(?:-\S+|\w+=\S*))*[ \t]+(\S+)|#![ \t]*(?:\S*/)?(\S+)")
 _MODELINE = re.compile(r"-\*-[ \t]*(?:mode:[ \t]*)?([\w+#-]{1,20})[ \t]*(?:;[^\n]{0,100})?-\*-", re.IGNORECASE)
 _MODES = {"c++": "c++", "c": "c", "python": "python", "sh": "shell", "perl": "perl", "ruby": "ruby",
