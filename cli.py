@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,9 +18,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""No space, no quota, or a file over its limit: nothing that was finished is lost by it."""
 
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe's YAML file.")]
 Work = Annotated[Path | None, typer.Option(help="The run's folder; work/<recipe's name> if not given.")]
@@ -44,6 +41,7 @@ def plan(recipe: RecipePath, work: Work = None, json_: Json = False) -> None:
     """What will be made, in order, and what it takes; refuses what the sources cannot give."""
     from commands import report
     from commands.run import home
+    from recipes import ready
     from recipes.estimate import check, supplies
     from recipes.load import load
     from recipes.plan import stages
@@ -54,6 +52,7 @@ def plan(recipe: RecipePath, work: Work = None, json_: Json = False) -> None:
     declared = stages(asked)
     records = report.records(workspace, declared)
     notes = report.notes(asked, declared, workspace)
+    ready.check(asked)
     if json_:
         print(json.dumps(report.plan_json(asked, declared, found, records, notes), indent=2))
     else:
@@ -73,13 +72,15 @@ def run(
     redo: Redo = None,
 ) -> None:
     """Everything to the trained, exported model. Finished work is skipped, cut-off work goes on."""
+    from commands.faults import stoppable
+    from commands.last_words import last_words
     from commands.run import TRAIN, home, only_one
     from pipeline.engines import Engine
     from recipes.load import load
 
     asked = load(recipe)
     workspace = home(asked, work)
-    with only_one(workspace):
+    with stoppable(), last_words(workspace), only_one(workspace):
         _prepare(asked, workspace, until, Engine(workers=workers, tasks=tasks), redo or [])
         if until in (None, TRAIN):
             _train(asked, workspace, export=until is None)
@@ -88,12 +89,13 @@ def run(
 @app.command()
 def train(recipe: RecipePath, work: Work = None) -> None:
     """The training alone, on rows that a run has packed."""
+    from commands.faults import stoppable
     from commands.run import home, only_one
     from recipes.load import load
 
     asked = load(recipe)
     workspace = home(asked, work)
-    with only_one(workspace):
+    with stoppable(), only_one(workspace):
         _train(asked, workspace, export=False)
 
 
@@ -225,6 +227,7 @@ def _prepare(asked: Any, workspace: Path, until: str | None, engine: Any, redo: 
             redo=redo,
             told=lambda stage, record, worked: print(report.line(stage, record, worked, width), flush=True),
             watch=live,
+            compiles=lambda: print("  compiling for this machine, once: about a minute", file=sys.stderr, flush=True),
         )
     finally:
         if live:
@@ -253,8 +256,9 @@ def _train(asked: Any, workspace: Path, *, export: bool) -> None:
 
 def main() -> None:
     """The console script: expected faults in one line on stderr and exit code 1; bugs keep their traceback."""
-    from commands.faults import expected
+    from commands.faults import expected, plainly, told_of
 
+    warnings.formatwarning = plainly
     # Threads that wait for each other should sleep, not spin: beside one other busy process on two cores, spinning
     # makes training 4 times slower. Read once, when torch is loaded.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -267,10 +271,9 @@ def main() -> None:
         sys.stderr.close()  # the reader of our output has gone, as `| head` does
         raise SystemExit(0) from None
     except OSError as fault:
-        if fault.errno not in FULL:
+        if (told := told_of(fault)) is None:
             raise
-        where = fault.filename or "the disk"
-        print(f"{where}: {fault.strerror}; make room and run the same command again", file=sys.stderr)
+        print(told, file=sys.stderr)
         raise SystemExit(1) from None
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from packing.rows import Row
@@ -39,8 +41,18 @@ def look(path: Path, count: int, *, dropped: bool = False, reason: str | None = 
 
 
 def _table(file: Path) -> Iterator[dict[str, Any]]:
-    for batch in read_batches(file):
-        yield from batch.to_pylist()
+    with _readable(file):
+        for batch in read_batches(file):
+            yield from batch.to_pylist()
+
+
+@contextmanager
+def _readable(file: Path) -> Iterator[None]:
+    """Raise LookError if the file turns out to be no Parquet or damaged."""
+    try:
+        yield
+    except (pa.ArrowException, OSError) as fault:
+        raise LookError(f"{file}: cannot be read as Parquet ({' '.join(str(fault).split())[:200]})") from None
 
 
 def _dropped(path: Path, reason: str | None) -> Iterator[dict[str, Any]]:
@@ -54,7 +66,9 @@ def _dropped(path: Path, reason: str | None) -> Iterator[dict[str, Any]]:
             f"{path}: nothing was dropped as '{reason}'; the reasons are {', '.join(sorted(known)) or 'none'}"
         )
     for file in sorted(folder.glob("*.parquet")):
-        for row in pq.read_table(file).to_pylist():
+        with _readable(file):
+            rows = pq.read_table(file).to_pylist()
+        for row in rows:
             if reason in (None, row["reason"]):
                 yield row
 

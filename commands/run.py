@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from commands.faults import FULL
 from pipeline.files import write_atomically
 from pipeline.stage import Record, Stage, StageError, clear
+from recipes import ready
 from recipes.dump import signed
 from recipes.estimate import vocabulary
 from recipes.plan import stages
@@ -36,31 +39,49 @@ def prepare(
     redo: Sequence[str] = (),
     told: Told | None = None,
     watch: Watch | None = None,
+    compiles: Callable[[], None] | None = None,
 ) -> list[Record]:
     """Carry out the stages of a recipe, up to `until` (a stage, or the first part of its name).
 
     Finished stages are skipped, cut-off ones go on. Raises StageError (see `pipeline.engines.run`) also as soon as
-    nothing is left of a source that is mixed, and PlanError or InputError for files that are missing.
+    nothing is left of a source that is mixed, and PlanError or InputError for files that are missing. `compiles` is
+    called before the first work where nothing was compiled yet for this machine and state of the sources.
     """
     from pipeline.engines import run
 
     declared = stages(recipe)
     last = _last(declared, until)
+    cold = not compiled()
     vocabulary(recipe)
     for stage in declared:
         stage.inputs()  # which tells of what is missing now, not after hours of work
+    ready.check(recipe)
     for name in redo:
         start_over(declared, workspace, name)
     workspace.mkdir(parents=True, exist_ok=True)
     write_atomically(workspace / "recipe.yaml", signed(recipe))
     records: list[Record] = []
     for stage in declared[: last + 1]:
+        if compiles and cold and not finished(stage, workspace):
+            compiles()
+            cold = False
         record, worked = run(stage, workspace, engine, watch)
         records.append(record)
         if told:
             told(stage, record, worked)
         _check_left(recipe, stage, record, workspace)
     return records
+
+
+def compiled() -> bool:
+    """Whether there are compiled kernels of this state of the sources, or nobody can tell: numba keeps them then."""
+    folder = os.environ.get("NUMBA_CACHE_DIR")
+    return folder is None or next(Path(folder).rglob("*.nbi"), None) is not None
+
+
+def finished(stage: Stage, workspace: Path) -> bool:
+    record = Record.read(workspace / stage.name)
+    return record is not None and record.finished
 
 
 def _check_left(recipe: Recipe, stage: Stage, record: Record, workspace: Path) -> None:
@@ -132,9 +153,17 @@ def _names(declared: Sequence[Stage]) -> str:
 
 @contextmanager
 def only_one(workspace: Path) -> Iterator[None]:
-    """Hold the work folder for this process. Raises StageError if another one works in it."""
-    workspace.mkdir(parents=True, exist_ok=True)
-    with (workspace / ".lock").open("w") as file:
+    """Hold the work folder for this process. Raises StageError if another one does, or if it cannot be written."""
+    try:
+        workspace.mkdir(parents=True, exist_ok=True)
+        lock = (workspace / ".lock").open("w")
+    except OSError as fault:
+        if fault.errno in FULL:
+            raise
+        raise StageError(
+            f"{workspace}: cannot be written ({fault.strerror}); name another folder with --work"
+        ) from None
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

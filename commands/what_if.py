@@ -15,12 +15,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from commands.look import workspace_of
 from commands.report import table
+from pipeline.files import hash_of
 from pipeline.filters import kinds, measures
 from pipeline.filters.code.settings import CodeFilters
 from pipeline.filters.rules import Column, Rule, first_failed
 from pipeline.filters.settings import Filters
-from pipeline.stage import Record
+from pipeline.stage import Record, standing
 from recipes.load import RecipeError, load, said, value_of
+from recipes.names import names
 
 REWRITES = ("c4",)
 """Families that change the text, and so what is measured after them: they cannot be switched on or off here."""
@@ -44,6 +46,7 @@ def what_if(path: Path, words: Sequence[str]) -> dict[str, Any]:
     kind = _kind(folder, record.name.partition("/")[2])
     base, changes = dict(record.settings), dict(_changes(asked))
     before = _filters(kind, base, {})
+    _check_files(folder, record)
     after = _filters(kind, base, changes)
     known = _columns_of(folder)
     for name, value in changes.items():
@@ -102,13 +105,13 @@ def _changes(asked: Sequence[str]) -> Iterator[tuple[str, Any]]:
             raise WhatIfError(f"{name}: {fault}") from None
 
 
-def _filters(kind: type[Filters], base: Mapping[str, Any], changes: Mapping[str, Any]) -> Filters:
+def _filters(kind: Any, base: Mapping[str, Any], changes: Mapping[str, Any]) -> Filters:
     """The stage's settings with the changes, checked as a recipe's are."""
     settings = copy.deepcopy(dict(base))
-    names = _names(kind)
+    known = names(kind)
     for name, value in changes.items():
-        if name not in names:
-            near = difflib.get_close_matches(name, sorted(names), n=1)
+        if name not in known:
+            near = difflib.get_close_matches(name, sorted(known), n=1)
             raise WhatIfError(f"{name}: no such setting" + (f"; did you mean '{near[0]}'?" if near else ""))
         *families, last = name.split(".")
         place = settings
@@ -117,26 +120,12 @@ def _filters(kind: type[Filters], base: Mapping[str, Any], changes: Mapping[str,
             place = place[family]
         place[last] = value
     try:
-        return TypeAdapter(kind).validate_python(settings)
+        checked: Filters = TypeAdapter(kind).validate_python(settings)
     except ValidationError as faults:
         fault = faults.errors()[0]
         where = ".".join(str(step) for step in fault["loc"] if isinstance(step, str)) or "filters"
         raise WhatIfError(f"{where}: {said(fault)[0]}") from None
-
-
-def _names(kind: type[Filters]) -> set[str]:
-    """Every setting by its dotted name, families too."""
-    schema = TypeAdapter(kind).json_schema()
-    known = schema.get("$defs", {})
-
-    def within(part: Mapping[str, Any], place: str) -> Iterator[str]:
-        for option in (part, *part.get("anyOf", ())):
-            inner = known.get(str(option.get("$ref", "")).rpartition("/")[2], option)
-            for name, value in inner.get("properties", {}).items():
-                yield f"{place}{name}"
-                yield from within(value, f"{place}{name}.")
-
-    return set(within(schema, ""))
+    return checked
 
 
 def _check(name: str, rules: Sequence[Rule], before: Filters, after: Filters, known: frozenset[str]) -> None:
@@ -167,15 +156,20 @@ def _identity(rule: Rule) -> tuple[Any, ...]:
     return rule.reason, rule.column, rule.threshold, among
 
 
-def _files(folder: Path) -> list[Path]:
-    files = sorted((folder / measures.FOLDER).glob("*.parquet"))
-    if not files:
-        raise WhatIfError(f"{folder}: has no measures; make it anew with --redo")
-    return files
+def _check_files(folder: Path, record: Record) -> None:
+    """Raise WhatIfError naming a file of measures that has gone, or is not what the stage signed."""
+    for unit in range(record.units):
+        name = f"{measures.FOLDER}/{unit:05}.parquet"
+        counts = standing(folder, unit, ".parquet")
+        digest = counts["files"].get(name) if counts else None
+        if digest is None or not (folder / name).is_file() or hash_of(folder / name) != digest:
+            raise WhatIfError(
+                f"{folder / name}: has gone or is not what {record.name} signed; make it anew with --redo {record.name}"
+            )
 
 
 def _columns_of(folder: Path) -> frozenset[str]:
-    return frozenset(pq.read_schema(_files(folder)[0]).names)
+    return frozenset(pq.read_schema(folder / measures.FOLDER / "00000.parquet").names)
 
 
 def _count(folder: Path, units: int, rules: Sequence[Rule]) -> tuple[Counter[str], int, int]:
@@ -209,7 +203,7 @@ def told(found: Mapping[str, Any]) -> str:
     """For a terminal: a line a reason, before and after."""
     rows = [["", "before", "after", "change"]]
     counted = sorted(found["dropped"].items(), key=lambda item: (-item[1]["after"], item[0]))
-    for name, pair in [*counted, ("kept documents", found["documents"]), ("kept bytes", found["bytes"])]:
+    for name, pair in [*counted, ("kept documents", found["documents"]), ("kept bytes, as read", found["bytes"])]:
         change = pair["after"] - pair["before"]
         rows.append([name, f"{pair['before']:,}", f"{pair['after']:,}", f"{change:+,}" if change else ""])
     changes = ", ".join(f"{name} = {value}" for name, value in found["changes"].items()) or "as it ran"

@@ -6,15 +6,10 @@ spares the others; a worker that dies (out of memory, kill) ends the stage with 
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
-import sys
-import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +21,11 @@ from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
 from pipeline.files import write_atomically
+from pipeline.handover import check_beside
 from pipeline.perform import perform, sign
 from pipeline.stage import Record, Stage, StageError, Work, begin, standing
 from pipeline.units import Unit
+from pipeline.workers import Watcher, WorkerDied, die_with_parent, interruptible, keep_interrupts, mortal_children
 
 logger.disable("datatrove")  # its console talk; what matters is told by the stage's record
 
@@ -37,6 +34,10 @@ WORKER_BYTES = 8_000_000
 
 TASKS_PER_WORKER = 8
 """Tasks when none are asked for: enough that a worker with light units takes more of them."""
+
+
+SHOWN = 600
+"""Characters shown of a unit's fault; `failed/` has all of it, and the trace."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Units(PipelineStep):  # type: ignore[misc]  # datatrove carries no types
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
         """Do units rank, rank + world_size, ... that do not stand yet; write down those that fail."""
         if multiprocess.parent_process() is not None:
-            _die_with_parent()  # which itself ends with the run: no worker works on behind a new run's back
+            die_with_parent()  # which itself ends with the run
         for unit in self.units[rank::world_size]:
             if standing(self.folder, unit.number, self.suffix) is None:
                 self._do(unit)
@@ -77,7 +78,7 @@ class Units(PipelineStep):  # type: ignore[misc]  # datatrove carries no types
         try:
             perform(self.work, unit, self.folder, self.suffix)
             failed.unlink(missing_ok=True)
-        except Exception as fault:
+        except (Exception, SystemExit) as fault:
             files = [piece.name for piece in unit.pieces]
             trace = traceback.format_exc()
             told = {
@@ -112,6 +113,7 @@ def run(stage: Stage, workspace: Path, engine: Engine, watch: Watch | None = Non
     _sweep(folder)
     pending = [unit for unit in units if standing(folder, unit.number, stage.suffix) is None]
     if pending:
+        check_beside(workspace, stage, units)
         _launch(stage, workspace, units, pending, engine, watch)
     written = [orjson.loads(path.read_bytes()) for path in sorted((folder / "failed").glob("*.json"))]
     failed = [one for one in written if standing(folder, one["unit"], stage.suffix) is None]
@@ -137,92 +139,16 @@ def _launch(
         logging_dir=str(folder / "log"),
         skip_completed=False,
     )
-    with _Watcher(stage, folder, len(units), watch) as watcher, _mortal_children(), _interruptible():
-        try:
+    watcher = Watcher(stage.name, folder, len(units), lambda done: watch(stage, done, len(units)) if watch else None)
+    if executor.workers > 1:
+        keep_interrupts()
+    try:
+        with interruptible(), watcher, mortal_children():
             executor.run()
-        except _WorkerDiedError:
-            raise StageError(
-                f"{stage.name}: the worker on unit {watcher.died} was killed (out of memory?). What the other units "
-                f"did stands; run it again, with fewer --workers if memory was short."
-            ) from None
-
-
-class _WorkerDiedError(Exception):
-    """Raised in the main thread while it waits for a pool that has lost a worker."""
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGUSR1 raises _WorkerDiedError meanwhile. Not SIGINT: a shell's background jobs are started with it ignored."""
-
-    def died(*_: object) -> None:
-        raise _WorkerDiedError
-
-    before = signal.signal(signal.SIGUSR1, died)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGUSR1, before)
-
-
-class _Watcher(threading.Thread):
-    """Tells a stage's progress, and interrupts the main thread if a worker died: the pool would wait for ever."""
-
-    def __init__(self, stage: Stage, folder: Path, total: int, watch: Watch | None) -> None:
-        super().__init__(daemon=True)
-        self.stage, self.folder, self.total, self.watch = stage, folder, total, watch
-        self.died: int | None = None
-        self._over = threading.Event()
-
-    def run(self) -> None:
-        while not self._over.wait(0.5):
-            if self.watch:
-                self.watch(self.stage, len(list((self.folder / "units").glob("*.json"))), self.total)
-            self.died = self._dead_unit()
-            if self.died is not None and not self._over.is_set():
-                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
-                return
-
-    def _dead_unit(self) -> int | None:
-        for path in (self.folder / "running").glob("[0-9]" * 5):
-            try:
-                os.kill(int(path.read_bytes()), 0)
-            except (FileNotFoundError, ValueError):
-                continue
-            except ProcessLookupError:
-                if path.exists():
-                    return int(path.name)
-        return None
-
-    def __enter__(self) -> _Watcher:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self.join()
-
-
-_launching = threading.Event()
-
-
-@contextmanager
-def _mortal_children() -> Iterator[None]:
-    """Processes forked meanwhile end with this one, even if it is killed: datatrove's manager would stay for ever."""
-    _launching.set()
-    try:
-        yield
-    finally:
-        _launching.clear()
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        set_parent_death_signal = 1  # PR_SET_PDEATHSIG of prctl(2)
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
-
-
-os.register_at_fork(after_in_child=lambda: _die_with_parent() if _launching.is_set() else None)
+    except (WorkerDied, EOFError, OSError) as fault:  # the latter come from the pipe of a process that was killed
+        if told := watcher.death(wait=0.0 if isinstance(fault, WorkerDied) else 1.0):
+            raise StageError(told) from None
+        raise
 
 
 def _sweep(folder: Path) -> None:
@@ -233,7 +159,10 @@ def _sweep(folder: Path) -> None:
 
 
 def _failures(stage: Stage, failed: Sequence[dict[str, Any]], total: int) -> str:
-    lines = [f"  unit {one['unit']} ({', '.join(one['files'][:3])}): {one['fault']}" for one in failed[:10]]
+    lines = [
+        f"  unit {one['unit']} ({', '.join(one['files'][:3])}): {' '.join(one['fault'].split())[:SHOWN]}"
+        for one in failed[:10]
+    ]
     stand = "; the others stand" if len(failed) < total else ""
     head = f"{stage.name}: {len(failed)} of {total} units failed{stand}. Mend this and run again:"
     return "\n".join([head, *lines])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from pipeline.files import durable, hash_of, sealed, write_atomically
+from pipeline.handover import check
 from pipeline.stage import Record, Stage, StageError, Work, standing
 from pipeline.tally import Tally
 from pipeline.units import Unit
@@ -20,7 +21,10 @@ def perform(work: Work, unit: Unit, folder: Path, suffix: str) -> None:
     """Do one unit: output written aside, made durable, renamed; then its record, with the file's hash.
 
     A stop leaves nothing that looks whole. A unit that had nothing to write stands by its record alone.
+    Raises StageError for a file that is not what the stage before signed.
     """
+    for piece in unit.pieces:
+        check(piece)
     name = f"{unit.number:05}"
     tally = Tally()
     with durable(folder / f"{name}{suffix}") as draft:

@@ -6,7 +6,7 @@ import glob
 import json
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,15 @@ VERSION = ("etag", "ETag", "blob_id", "mtime", "last_modified", "LastModified", 
 
 
 @dataclass(frozen=True, slots=True)
+class Signed:
+    """What the stage that made a file says of it."""
+
+    stage: str
+    size: int
+    xxh64: str
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """An input file, or a run of row groups of one."""
 
@@ -39,6 +48,8 @@ class Piece:
     """Row groups [a, b) of a Parquet file; None for the whole file."""
     version: str = ""
     """Of a file in a store, the store's mark that changes with its content."""
+    signed: Signed | None = field(default=None, compare=False)
+    """Of a file that a stage made, what it has to be; None for a raw one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import keyword
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from decimal import Decimal
@@ -16,11 +16,17 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from model.settings import SHAPES
+from pipeline.filters.known import CLAIMED, CLAIMED_LONG
+from recipes.names import meant
 from recipes.recipe import ContradictionError, Place, Recipe
 
 
 class RecipeError(Exception):
     """The recipe does not hold together; the message gives file, line and mend."""
+
+
+class RecipeWarning(UserWarning):
+    """What the recipe asks for can be had, but not as good as it looks: in one line, as a fault is told."""
 
 
 def shipped() -> dict[str, Path]:
@@ -29,7 +35,10 @@ def shipped() -> dict[str, Path]:
 
 
 def load(path: Path) -> Recipe:
-    """Read and check a recipe. Raises RecipeError with a line `file:line: place: what is wrong; mend` a fault."""
+    """Read and check a recipe. Raises RecipeError with a line `file:line: place: what is wrong; mend` a fault.
+
+    Warns (RecipeWarning) of languages that are often mistaken.
+    """
     reader = _Reader(path)
     try:
         plain = reader.read()
@@ -39,9 +48,11 @@ def load(path: Path) -> Recipe:
     except RecursionError:
         raise RecipeError(f"{path}:1: is nested too deeply for a recipe") from None
     except ValidationError as faults:
-        raise RecipeError("\n".join(reader.told(faults))) from None
+        raise RecipeError("\n".join(reader.told(faults, plain))) from None
     if told := reader.untold(plain, recipe):
         raise RecipeError("\n".join(told))
+    for line in reader.doubts(recipe):
+        warnings.warn(line, RecipeWarning, stacklevel=2)
     return recipe
 
 
@@ -119,7 +130,7 @@ class _Reader:
             )
         return asdict(SHAPES[name])
 
-    def told(self, faults: ValidationError) -> list[str]:
+    def told(self, faults: ValidationError, plain: Mapping[str, Any]) -> list[str]:
         """One line a fault: where, what, and the likely mend."""
         lines: list[str] = []
         alternatives: set[Place] = set()  # where one value fits none of several forms, one of them is told
@@ -133,7 +144,8 @@ class _Reader:
                 if place in alternatives:
                     continue
                 alternatives.add(place)
-            lines.append(self._line(place, *said(fault)))
+            words, unknown = said(fault)
+            lines.append(self._line(place, words + (meant(place, _kind(place, plain)) if unknown and place else "")))
         return sorted(set(lines), key=lambda line: (int(line[len(str(self.path)) + 1 :].split(":")[0]), line))
 
     def untold(self, plain: Mapping[str, Any], recipe: Recipe) -> list[str]:
@@ -145,6 +157,16 @@ class _Reader:
             told.append(self._line(("tokenizer", over[0]), said))
         return told
 
+    def doubts(self, recipe: Recipe) -> Iterator[str]:
+        """A line for each language asked for that the model often takes for another."""
+        for name, source in recipe.sources.items():
+            if source.kind == "code":  # whose languages are not people's
+                continue
+            for code in source.filters.languages:
+                if code not in (*CLAIMED, *CLAIMED_LONG):
+                    told = f"{code} is often taken for another language; see docs/languages.md"
+                    yield self._line(("sources", name, "filters", "languages"), told)
+
     def _place(self, loc: Place) -> Place:
         """The part of pydantic's place that is in the file: the rest are tags of its own, or the missing key."""
         place: Place = ()
@@ -154,11 +176,8 @@ class _Reader:
                 place = longer
         return place
 
-    def _line(self, place: Place, said: str, near_words: bool = False) -> str:
+    def _line(self, place: Place, said: str) -> str:
         place = self._place(place)
-        if near_words and place:
-            near = difflib.get_close_matches(str(place[-1]), sorted(set(_words(_schema()))), n=1)
-            said += f"; did you mean '{near[0]}'?" if near else ""
         where = ".".join(str(step).removesuffix("_") for step in place) or "recipe"
         return f"{self.path}:{self.lines[place]}: {where}: {said}"
 
@@ -177,7 +196,7 @@ def _scalar(node: yaml.Node) -> Any:
 
 
 def said(fault: Any) -> tuple[str, bool]:
-    """pydantic's fault -> (our words, whether a close name may be offered)."""
+    """pydantic's fault -> (our words, whether it is an unknown key, which may mean another)."""
     context = fault.get("ctx", {})
     given = f", not {fault['input']!r}" if isinstance(fault.get("input"), str | int | float) else ""
     match fault["type"]:
@@ -226,10 +245,7 @@ def _numbers_told_as_bool(plain: Any, checked: Any, place: Place = ()) -> Iterat
             yield from _numbers_told_as_bool(value, inner, (*place, at))
 
 
-def _schema() -> dict[str, Any]:
-    return TypeAdapter(Recipe).json_schema()
-
-
-def _words(schema: dict[str, Any]) -> Iterator[str]:
-    for part in (schema, *schema.get("$defs", {}).values()):
-        yield from (name.removesuffix("_") for name in part.get("properties", {}))
+def _kind(place: Place, plain: Mapping[str, Any]) -> str | None:
+    """The kind of the source that a place is in."""
+    source = plain["sources"].get(place[1]) if place[0] == "sources" and len(place) > 2 else None
+    return source.get("kind") if isinstance(source, Mapping) else None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.handover import one_unit, stage_files
+from pipeline.handover import check, one_unit, signed_pieces
 from pipeline.stage import Record, Stage
 from pipeline.units import Unit, find, group, stamps
 from recipes.recipe import Recipe
@@ -114,7 +115,14 @@ def _rows(
     def units(workspace: Path) -> list[Unit]:
         from packing.stage import row_groups
 
-        return group(row_groups(stage_files(workspace, clean)), recipe.packing.unit)
+        files = {piece.path: piece for piece in signed_pieces(workspace, clean)}
+        try:
+            parts = row_groups([Path(path) for path in files])
+        except Exception:  # a footer that cannot be read, for one: was the file changed?
+            for piece in files.values():
+                check(piece)
+            raise
+        return group((replace(part, signed=files[part.path].signed) for part in parts), recipe.packing.unit)
 
     def finish(folder: Path, infos: Sequence[dict[str, Any]]) -> None:
         from packing.stage import index

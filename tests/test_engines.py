@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -197,7 +198,7 @@ SLOW = """
         engines.WORKER_BYTES = 1  # as many workers as are asked for, though there is little to do
         stage = Stage(
             name="slow",
-            work=lambda _: partial(slow_work.slow, pause={pause}, deadly={deadly!r}),
+            work=lambda _: partial(slow_work.slow, pause={pause}, deadly={deadly!r}, code={code}),
             units=lambda _: group(find([f"{{raw}}/*.txt"]), 1),
             suffix=".txt",
         )
@@ -211,10 +212,10 @@ WORK = """
     import os, signal, time
     from pathlib import Path
 
-    def slow(unit, out, tally, *, pause, deadly):
+    def slow(unit, out, tally, *, pause, deadly, code):
         for piece in unit.pieces:
             if piece.name == deadly:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), -code) if code < 0 else os._exit(code)
             text = Path(piece.path).read_text()
             tally.read(1, len(text))
             with out.open("w") as file:
@@ -233,7 +234,9 @@ def in_background() -> None:
 
 def slow_run(tmp_path: Path, raw: Path, **options: Any) -> subprocess.Popen[str]:
     (tmp_path / "slow_work.py").write_text(textwrap.dedent(WORK))
-    filled = SLOW.format(root=str(ROOT), here=str(tmp_path), raw=str(raw), **{"deadly": "", **options})
+    filled = SLOW.format(
+        root=str(ROOT), here=str(tmp_path), raw=str(raw), **{"deadly": "", "code": -signal.SIGKILL, **options}
+    )
     script = tmp_path / "slow.py"
     script.write_text(textwrap.dedent(filled))
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"}
@@ -281,8 +284,44 @@ def test_workers_end_with_a_run_that_is_killed_and_the_next_run_goes_on(raw: Pat
         assert (work / "slow" / f"{int(path.stem):05}.txt").read_text() == path.read_text()
 
 
-def test_a_worker_that_is_killed_ends_the_stage_with_its_unit_named(raw: Path, tmp_path: Path) -> None:
-    process = slow_run(tmp_path, raw, work=str(tmp_path / "work"), pause=0, workers=2, deadly="3.txt")
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (-signal.SIGKILL, r"^a worker was killed \(signal 9; out of memory\?\) in unit 3 of slow; .*fewer --workers"),
+        (3, r"^a worker ended by itself \(exit code 3\) in unit 3 of slow; "),
+    ],
+)
+def test_a_worker_that_dies_ends_the_stage_with_a_line_that_names_its_unit(
+    raw: Path, tmp_path: Path, code: int, told: str
+) -> None:
+    process = slow_run(tmp_path, raw, work=str(tmp_path / "work"), pause=0, workers=2, deadly="3.txt", code=code)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert "the worker on unit 3 was killed" in said
+    assert re.match(told, said)
+    assert said.count("\n") == 1, said
+
+
+def manager(pid: int) -> int:
+    """The process of a run that hands ranks to its workers."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        words = (path.parent / "cmdline").read_text()
+        its_own = path.read_text().rpartition(")")[2].split()[1] == str(pid)
+        if its_own and "resource_tracker" not in words and "forkserver" not in words:
+            return int(path.parent.name)
+    raise LookupError(pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_process_between_the_workers_that_is_killed_ends_the_stage_with_a_line(
+    raw: Path, tmp_path: Path, workers: int
+) -> None:
+    folder = tmp_path / "work" / "slow"
+    process = slow_run(tmp_path, raw, work=str(tmp_path / "work"), pause=0.05, workers=workers)
+    while len(list((folder / "running").glob("*"))) < workers:
+        assert process.poll() is None, process.stderr and process.stderr.read()
+    os.kill(manager(process.pid), signal.SIGKILL)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 1, said
+    assert re.match(r"a (worker|process of slow) was killed \(.*out of memory\?\)( in unit \d of slow)?; ", said)
+    assert said.count("\n") == 1, said

@@ -170,11 +170,6 @@ def test_a_language_that_the_model_does_not_know_is_refused() -> None:
         WebFilters(language_score={"en": 2})
 
 
-def test_a_language_that_is_often_mistaken_is_warned_of() -> None:
-    with pytest.warns(UserWarning, match="languages: ms is often taken for another language"):
-        WebFilters(languages=("ms",))
-
-
 @pytest.mark.skipif("BERTMILL_CORPUS" not in os.environ, reason="BERTMILL_CORPUS names no folder of labelled texts")
 def test_the_declaration_of_human_rights_is_found_in_the_languages_we_claim() -> None:
     path = Path(os.environ["BERTMILL_CORPUS"]) / "text" / "langid" / "udhr2.jsonl.gz"

@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.filters.settings import WebFilters
 from recipes.dump import dump
-from recipes.load import RecipeError, load, shipped
+from recipes.load import RecipeError, RecipeWarning, load, shipped
 
 GOOD = """\
 name: tiny
@@ -72,6 +72,37 @@ def test_numbers_are_read_exactly_and_words_stay_words(tmp_path: Path) -> None:
             "code: 0.6",
             "cod: 0.6",
             "19: train.phases.1.mix.cod: phase 'settle' mixes 'cod'; the sources are ['code', 'web']",
+        ),
+        (
+            'languages: [en, "no"]',
+            "starcoder: null",
+            "4: sources.web.filters.starcoder: no such setting; starcoder is a setting of kind code",
+        ),
+        (
+            "    kind: code\n",
+            "    kind: code\n    extract: trafilatura\n",
+            "7: sources.code.extract: no such setting; extract is a setting of kind web",
+        ),
+        (
+            "    kind: code\n",
+            "    kind: code\n    filters: {gopher: null}\n",
+            "7: sources.code.filters.gopher: no such setting; gopher is a setting of kind web",
+        ),
+        (
+            'languages: [en, "no"]',
+            'languages: [en, "no"], max_words: 5',
+            "4: sources.web.filters.max_words: no such setting; max_words is a setting of filters.gopher",
+        ),
+        (
+            'languages: [en, "no"]',
+            "min_wrds: 5",
+            "4: sources.web.filters.min_wrds: no such setting; did you mean 'filters.gopher.min_words'?",
+        ),
+        ("seed: 21", "vocab: 512", "2: vocab: no such setting; vocab is a setting of tokenizer"),
+        (
+            "context: 8192",
+            "context: 8192\n      seed: 1",
+            "19: train.phases.1.seed: no such setting; seed is a setting of the top",
         ),
         ("seed: 21", "name: again", "2: name: is given twice; line 1 has it already"),
         ("vocab: 4096", "vocab: 4096, vocab: 512", "9: tokenizer.vocab: is given twice"),
@@ -165,3 +196,13 @@ def test_lists_of_urls_and_a_tokenizer_to_take_survive_being_written_out(tmp_pat
     assert (urls := filters.urls)
     assert urls.blocked_domains == (str(Path("a/*").absolute()), "/b")
     assert urls.banned_words == str(Path("c").absolute())
+
+
+def test_a_language_that_is_often_mistaken_is_warned_of_with_file_line_and_key(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(GOOD.replace('languages: [en, "no"]', "languages: [en, ms]"))
+    with pytest.warns(RecipeWarning) as warned:
+        load(path)
+    assert [str(one.message) for one in warned] == [
+        f"{path}:4: sources.web.filters.languages: ms is often taken for another language; see docs/languages.md"
+    ]

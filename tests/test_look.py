@@ -48,3 +48,14 @@ def test_what_holds_nothing_to_look_at_is_told_so(tmp_path: Path, name: str) -> 
         list(look(tmp_path / name, 5))
     with pytest.raises(LookError):
         list(look(tmp_path / name, 5, dropped=True))
+
+
+def test_a_file_that_is_no_parquet_is_told_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "dropped").mkdir()
+    for name, dropped in (("junk.parquet", False), ("dropped/00000.parquet", True)):
+        file = tmp_path / name
+        file.write_bytes(b"PAR1 and junk")
+        with pytest.raises(LookError) as fault:
+            list(look(tmp_path if dropped else file, 5, dropped=dropped))
+        assert str(fault.value).startswith(f"{file}: cannot be read as Parquet (")
+        assert "\n" not in str(fault.value)

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from commands.run import home, prepare
 from pipeline.engines import Engine
 from pipeline.stage import Record, StageError
 from pipeline.units import InputError
+from recipes import ready
 from recipes.estimate import PlanError, delivered, shared_files, underfull, vocabulary
 from recipes.load import load
 from recipes.plan import stages
@@ -87,6 +89,44 @@ def test_too_many_broken_records_are_told_with_the_first_of_them(tmp_path: Path)
         StageError, match=r"ingest/notes: 2 of 12 .* first a\.jsonl#\S+ \(bad_\w+\), a\.jsonl#\S+ \(bad_"
     ):
         prepare(table(tmp_path, lines), tmp_path / "work", Engine())
+
+
+@pytest.mark.parametrize(
+    ("package", "name", "asked", "told"),
+    [
+        ("trafilatura", "a.warc.gz", "kind: web, extract: trafilatura", "extract: trafilatura is not installed; pip "
+         "install 'bertmill[trafilatura]'"),
+        ("lz4", "a.WARC.lz4", "kind: web", "read: {file}: lz4 is not installed; pip install 'bertmill[lz4]'"),
+        ("pypdfium2", "a.pdf", "kind: science", "read: {file}: pypdfium2 is not installed; pip install "
+         "'bertmill[pdf]'"),
+    ],
+)  # fmt: skip
+def test_a_package_that_a_recipe_needs_is_asked_for_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, name: str, asked: str, told: str
+) -> None:
+    file = tmp_path / name
+    file.write_bytes(b"x")
+    recipe = table(tmp_path, LINES, ("kind: text", asked), ("*.jsonl", name))
+    monkeypatch.setitem(sys.modules, package, None)  # as if it were not installed
+    for use in (ready.check, lambda recipe: prepare(recipe, tmp_path / "work", Engine())):
+        with pytest.raises(InputError) as fault:
+            use(recipe)
+        assert str(fault.value) == f"sources.notes.{told.format(file=file)}"
+    assert not (tmp_path / "work").exists()
+    if package != "trafilatura":
+        monkeypatch.delitem(sys.modules, package)
+        ready.check(recipe)
+
+
+def test_a_warning_is_one_line_on_the_console(tmp_path: Path) -> None:
+    table(tmp_path, LINES, ("jsonl}", "jsonl, filters: {languages: [en]}}"))
+    path = tmp_path / "table.yaml"
+    path.write_text(path.read_text().replace("languages: [en]", "languages: [te]"))
+    shown = bertmill("plan", path)
+    assert shown.returncode == 0
+    assert shown.stderr.splitlines() == [
+        f"{path}:3: sources.notes.filters.languages: te is often taken for another language; see docs/languages.md"
+    ]
 
 
 def test_plan_notices_files_that_changed_or_vanished_since_a_stage_was_made(tmp_path: Path) -> None:

@@ -11,11 +11,15 @@ import orjson
 import pyarrow as pa
 import pytest
 
+from cli import plan
+from commands.run import prepare
+from pipeline.engines import Engine
 from pipeline.filters import kinds, quality
 from pipeline.filters.quality import QualityError, measure, noted, rules
 from pipeline.filters.rules import first_failed
 from pipeline.filters.settings import Quality, TextFilters
 from pipeline.units import InputError
+from recipes import ready
 from recipes.load import load
 from recipes.plan import stages
 
@@ -125,6 +129,34 @@ def test_scores_go_into_the_metadata_beside_what_stands_there() -> None:
         {"stars": 5, "quality": 0.25}, {"quality": 0.5}, {"a": 1}, None,
     ]  # fmt: skip
     assert told.type == metadata.type
+
+
+def test_a_recipe_is_refused_before_any_work_for_a_model_or_scorer_that_is_none(
+    recipe_path: Path, model: Path, scorers: None, tmp_path: Path
+) -> None:
+    cut, other = tmp_path / "cut.bin", tmp_path / "other.bin"
+    cut.write_bytes(model.read_bytes()[:-20])
+    other.write_bytes(b"words and words")
+    for asked, told in (
+        (f"model: {model}, label: hq", rf"quality.label: {model} has no label hq; it has __label__hq, __label__lq"),
+        (f"model: {cut}, label: __label__hq", rf"quality.model: {cut}: the fastText model is cut off"),
+        (f"model: {other}, label: __label__hq", rf"quality.model: {other}: no fastText model"),
+        ("scorer: own_scorers:none", r"quality.scorer: .*cannot be imported .*AttributeError: .*'none'"),
+        ("scorer: own_scorers:number", r"quality.scorer: the scorer own_scorers:number is no function of texts"),
+        ("scorer: by_width", r"quality.scorer: no installed package names a scorer by_width"),
+        ("scorer: broken_scorer:f", r"quality.scorer: .*cannot be imported .*SyntaxError"),
+    ):
+        (tmp_path / "broken_scorer.py").write_text("def f(:")
+        recipe = tmp_path / "recipe.yaml"
+        recipe.write_text(recipe_path.read_text().replace("fineweb: null", f"fineweb: null, quality: {{{asked}}}", 1))
+        with pytest.raises(InputError, match=f"^sources.web.filters.{told}") as fault:
+            ready.check(load(recipe))
+        assert "\n" not in str(fault.value)
+        with pytest.raises(InputError, match=f"^sources.web.filters.{told}"):
+            prepare(load(recipe), tmp_path / "work", Engine())
+        with pytest.raises(InputError, match=f"^sources.web.filters.{told}"):
+            plan(recipe, tmp_path / "work")
+        assert not (tmp_path / "work").exists()
 
 
 def test_settings_that_contradict_each_other_are_refused() -> None:

@@ -93,8 +93,14 @@ def test_folders_without_measures_are_refused(whole: Path, tmp_path: Path) -> No
     shutil.copytree(whole / "filter" / "web", copy / "filter" / "web")
     shutil.copy(whole / "recipe.yaml", copy)
     assert what_if(copy, []) == what_if(whole, ["web"])  # the only source need not be named
+    file = copy / "filter" / "web" / "measures" / "00000.parquet"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(WhatIfError, match=r"00000.parquet: has gone or is not what filter/web signed; .*--redo"):
+        what_if(copy, [])
     shutil.rmtree(copy / "filter" / "web" / "measures")
-    with pytest.raises(WhatIfError, match="has no measures; make it anew with --redo"):
+    with pytest.raises(WhatIfError, match=r"00000.parquet: has gone or is not what filter/web signed; .*--redo"):
         what_if(copy, [])
 
 
@@ -104,6 +110,7 @@ def test_the_command_prints_a_table_or_json(whole: Path) -> None:
     assert shown.stdout.strip() == told(what_if(whole, ["web", "gopher.min_words=400"])).strip()
     line = next(line for line in shown.stdout.splitlines() if line.startswith("  gopher_short_document"))
     assert int(line.split()[2]) > int(line.split()[1])
+    assert "kept bytes, as read" in shown.stdout
     answer = json.loads(bertmill("what-if", whole / "filter" / "web", "gopher.min_words=400", "--json").stdout)
     assert answer["changes"] == {"gopher.min_words": 400}
 

@@ -5,12 +5,11 @@ A family of rules is switched off by setting it to null.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass, field
 
 from pipeline.filters.checks import check_counts, check_share
 from pipeline.filters.code.settings import CodeFilters
-from pipeline.filters.known import CLAIMED, CLAIMED_LONG, KNOWN
+from pipeline.filters.known import KNOWN
 from pipeline.filters.redaction import Pii
 
 Score = float | dict[str, float]
@@ -29,8 +28,6 @@ def _check_languages(languages: tuple[str, ...], score: Score, share: float) -> 
     for code in languages:
         if code not in KNOWN:
             raise ValueError(f"languages: {_unknown(code)}")
-        if code not in (*CLAIMED, *CLAIMED_LONG):
-            warnings.warn(f"languages: {code} is often taken for another language; see docs/languages.md", stacklevel=4)
 
 
 def _unknown(code: str) -> str:

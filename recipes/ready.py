@@ -1,0 +1,55 @@
+"""What the machine must have for a recipe, but for its files: told before any work, not after hours of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.util import find_spec
+
+from pipeline.filters.code.settings import CodeFilters
+from pipeline.filters.settings import Quality
+from pipeline.settings import Source, WebSource
+from pipeline.units import InputError, find_source
+from recipes.recipe import Recipe
+
+PACKAGES = (("web", ".lz4", "lz4"), ("science", ".pdf", "pypdfium2"))
+"""(kind, ending of the files, package that reads them)."""
+
+EXTRAS = {"lz4": "lz4", "pypdfium2": "pdf", "trafilatura": "trafilatura"}
+"""Package -> the extra of bertmill that brings it."""
+
+
+def check(recipe: Recipe) -> None:
+    """Raise InputError with a line for each package, quality model, label or scorer that is not there or no such thing.
+
+    A scorer is imported, and a model read, where one is asked for; else nothing heavy is loaded.
+    """
+    sources = sorted(recipe.sources.items())
+    if faults := [f"sources.{name}.{fault}" for name, source in sources for fault in _faults(name, source)]:
+        raise InputError("\n".join(faults))
+
+
+def _faults(name: str, source: Source) -> Iterator[str]:
+    if isinstance(source, WebSource) and source.extract == "trafilatura" and (lacks := _lacking("trafilatura")):
+        yield f"extract: {lacks}"
+    for kind, ending, package in PACKAGES:
+        if kind == source.kind and (lacks := _lacking(package)):
+            paths = [piece.path for piece in find_source(name, source) if piece.path.lower().endswith(ending)]
+            yield from (f"read: {path}: {lacks}" for path in paths[:1])
+    if not isinstance(source.filters, CodeFilters) and source.filters.quality:
+        yield from _quality_faults(source.filters.quality)
+
+
+def _lacking(package: str) -> str:
+    return "" if find_spec(package) else f"{package} is not installed; pip install 'bertmill[{EXTRAS[package]}]'"
+
+
+def _quality_faults(settings: Quality) -> Iterator[str]:
+    from pipeline.filters.fasttext_file import ModelFileError
+    from pipeline.filters.quality import QualityError, ready
+
+    try:
+        ready(settings)
+    except ModelFileError as fault:
+        yield f"filters.quality.model: {fault}"
+    except QualityError as fault:
+        yield f"filters.quality.{'scorer' if settings.scorer else 'label'}: {fault}"
