@@ -104,14 +104,17 @@ def look(
     path: Annotated[Path, typer.Argument(help="A stage's folder, or a file of documents or rows.")],
     count: Annotated[int, typer.Argument(metavar="[N]", help="How many.")] = 5,
     dropped: Annotated[bool, typer.Option("--dropped", help="What the stage dropped, with the reason.")] = False,
+    duplicates: Annotated[bool, typer.Option("--duplicates", help="Each duplicate beside what was kept.")] = False,
     reason: Annotated[str | None, typer.Option(help="Only what was dropped for this reason.")] = None,
     json_: Json = False,
 ) -> None:
-    """Documents, dropped documents with reasons, or packed rows decoded with their boundaries and origins."""
-    from commands.look import look as seen
-    from commands.look import told
+    """Documents, dropped documents with reasons, duplicates side by side, or packed rows decoded with their origins."""
+    from commands import look as one
+    from commands import pairs
 
-    for item in seen(path, count, dropped=dropped, reason=reason):
+    told = pairs.told if duplicates else one.told
+    found = pairs.pairs(path, count, reason) if duplicates else one.look(path, count, dropped=dropped, reason=reason)
+    for item in found:
         print(json.dumps(item, ensure_ascii=False) if json_ else told(item))
 
 

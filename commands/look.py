@@ -41,13 +41,13 @@ def look(path: Path, count: int, *, dropped: bool = False, reason: str | None = 
 
 
 def _table(file: Path) -> Iterator[dict[str, Any]]:
-    with _readable(file):
+    with readable(file):
         for batch in read_batches(file):
             yield from batch.to_pylist()
 
 
 @contextmanager
-def _readable(file: Path) -> Iterator[None]:
+def readable(file: Path) -> Iterator[None]:
     """Raise LookError if the file turns out to be no Parquet or damaged."""
     try:
         yield
@@ -66,7 +66,7 @@ def _dropped(path: Path, reason: str | None) -> Iterator[dict[str, Any]]:
             f"{path}: nothing was dropped as '{reason}'; the reasons are {', '.join(sorted(known)) or 'none'}"
         )
     for file in sorted(folder.glob("*.parquet")):
-        with _readable(file):
+        with readable(file):
             rows = pq.read_table(file).to_pylist()
         for row in rows:
             if reason in (None, row["reason"]):

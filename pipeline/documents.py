@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -177,6 +177,15 @@ def read_batches(
         chosen = list(range(*groups)) if groups else list(range(file.num_row_groups))
         for group in chosen:
             yield from file.iter_batches(batch_size=BATCH_ROWS, row_groups=[group], columns=columns)
+
+
+def noted(metadata: pa.Array, notes: Sequence[Mapping[str, Any] | None]) -> pa.Array:
+    """Metadata (documents,) of JSON with the entries of `notes` added; None and nothing add none."""
+    told = [
+        orjson.dumps(orjson.loads(text or b"{}") | dict(note)).decode() if note else text
+        for text, note in zip(metadata.to_pylist(), notes, strict=True)
+    ]
+    return pa.array(told, metadata.type)
 
 
 def text_bytes(batch: pa.RecordBatch) -> int:

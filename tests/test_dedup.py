@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -195,11 +197,16 @@ def test_a_part_of_a_file_keeps_its_own_survivors(tmp_path: Path) -> None:
     assert len(found) == len(whole)
 
 
-def test_survivors_are_the_same_rows_as_before(tmp_path: Path) -> None:
+def test_survivors_are_the_same_rows_as_before_but_say_for_how_many_they_stand(tmp_path: Path) -> None:
     deduplicate(tmp_path, planted(60), Dedup(), files=2)
     before = {r["id"]: r for p in (tmp_path / "filter").glob("*/*.parquet") for r in pq.read_table(p).to_pylist()}
     after = [r for p in (tmp_path / "dedup").glob("*/*.parquet") for r in pq.read_table(p).to_pylist()]
-    assert all(before[row["id"]] == row for row in after)
+    clusters = Counter(row["kept"] for row in removed(tmp_path))
+    sizes = {row["id"]: json.loads(row["metadata"] or "{}").get("copies", 1) for row in after}
+    assert sizes == {id: clusters[id] + 1 for id in sizes}
+    assert max(sizes.values()) > 2
+    assert sum(sizes.values()) == len(before)
+    assert all({**before[row["id"]], "metadata": row["metadata"]} == row for row in after)
     assert len(after) == len(before) - len(removed(tmp_path))
 
 

@@ -13,9 +13,10 @@ import pytest
 
 from cli import plan
 from commands.run import prepare
+from pipeline.documents import noted
 from pipeline.engines import Engine
 from pipeline.filters import kinds, quality
-from pipeline.filters.quality import QualityError, measure, noted, rules
+from pipeline.filters.quality import QualityError, measure, notes, rules
 from pipeline.filters.rules import first_failed
 from pipeline.filters.settings import Quality, TextFilters
 from pipeline.units import InputError
@@ -124,7 +125,7 @@ def test_a_label_that_the_model_does_not_have_is_told_with_those_it_has(model: P
 
 def test_scores_go_into_the_metadata_beside_what_stands_there() -> None:
     metadata = pa.array(['{"stars":5}', None, '{"a":1}', None])
-    told = noted(metadata, np.array([0.25, 0.5, np.nan, np.nan]))
+    told = noted(metadata, notes(np.array([0.25, 0.5, np.nan, np.nan])))
     assert [text and orjson.loads(text) for text in told.to_pylist()] == [
         {"stars": 5, "quality": 0.25}, {"quality": 0.5}, {"a": 1}, None,
     ]  # fmt: skip

@@ -1,7 +1,11 @@
-"""Documents and the list of duplicates -> the documents that stay, unchanged."""
+"""Documents and the list of duplicates -> the documents that stay; one that stands for others says for how many.
+
+`copies` in its metadata is the size of its cluster: itself and all that were removed in its favour, of any source.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.dedup.duplicates import NEAR
-from pipeline.documents import DocumentWriter, Dropped, read_batches, text_bytes
+from pipeline.documents import DocumentWriter, Dropped, noted, read_batches, text_bytes
 from pipeline.stage import StageError
 from pipeline.tally import Tally
 from pipeline.units import Piece, Unit
@@ -24,20 +28,25 @@ def keep_survivors(unit: Unit, out: Path, tally: Tally, *, source: str, duplicat
     """
     with DocumentWriter(out) as writer:
         for piece in unit.pieces:
-            removed = _removed(duplicates / "00000.parquet", source, Path(piece.path).name)
-            _keep(piece, removed, threshold, writer, tally)
+            name = Path(piece.path).name
+            removed = _listed(duplicates / "00000.parquet", [("source", "=", source), ("file", "=", name)])
+            kept = _listed(duplicates / "00000.parquet", [("kept_source", "=", source), ("kept_file", "=", name)])
+            copies = Counter(kept.column("kept_row").to_pylist())
+            _keep(piece, removed, copies, threshold, writer, tally)
 
 
-def _removed(path: Path, source: str, file: str) -> pa.Table:
-    """The rows of one file that go, ascending."""
+def _listed(path: Path, filters: list[tuple[str, str, str]]) -> pa.Table:
+    """The rows of the list that are of one file; by `source` and `file` they ascend."""
     try:
-        return pq.read_table(path, filters=[("source", "=", source), ("file", "=", file)])
+        return pq.read_table(path, filters=filters)
     except (pa.ArrowInvalid, OSError) as fault:
         told = str(fault).splitlines()[0]
         raise StageError(f"{path}: {told}; make it anew with --redo duplicates") from None
 
 
-def _keep(piece: Piece, removed: pa.Table, threshold: float, writer: DocumentWriter, tally: Tally) -> None:
+def _keep(
+    piece: Piece, removed: pa.Table, copies: Counter[int], threshold: float, writer: DocumentWriter, tally: Tally
+) -> None:
     rows = removed.column("row").to_numpy()
     before = _rows_before(piece)
     last = int(np.searchsorted(rows, before))
@@ -50,9 +59,19 @@ def _keep(piece: Piece, removed: pa.Table, threshold: float, writer: DocumentWri
         for place, verdict in zip(gone.tolist(), removed.slice(first, last - first).to_pylist(), strict=True):
             _drop(batch, place, verdict, threshold, piece, tally)
         survivors = batch.filter(pa.array(stays))
-        writer.write_batch(survivors)
+        sizes = [copies[row] + 1 for row in (before + np.flatnonzero(stays)).tolist()]
+        writer.write_batch(_with_sizes(survivors, sizes))
         tally.kept(survivors.num_rows, text_bytes(survivors))
         before += batch.num_rows
+
+
+def _with_sizes(documents: pa.RecordBatch, sizes: list[int]) -> pa.RecordBatch:
+    """Tell the size of each cluster of more than one."""
+    if max(sizes, default=1) == 1:
+        return documents
+    place = documents.schema.get_field_index("metadata")
+    told = noted(documents.column(place), [{"copies": size} if size > 1 else None for size in sizes])
+    return documents.set_column(place, documents.schema.field(place), told)
 
 
 def _rows_before(piece: Piece) -> int:

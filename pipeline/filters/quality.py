@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import pyarrow as pa
 
 from pipeline.filters.classifier import Classifier
@@ -59,12 +58,9 @@ def rules(settings: Quality) -> list[Rule]:
     return [] if settings.min is None else [at_least("quality", "quality", settings.min)]
 
 
-def noted(metadata: pa.Array, scores: Column) -> pa.Array:
-    """The metadata (JSON) of documents with the score of each as `quality`; no score, no entry."""
-    told = [orjson.loads(text) if text else {} for text in metadata.to_pylist()]
-    both = zip(told, scores.tolist(), strict=True)
-    whole = [known if np.isnan(score) else {**known, "quality": round(score, 6)} for known, score in both]
-    return pa.array([orjson.dumps(known).decode() if known else None for known in whole], metadata.type)
+def notes(scores: Column) -> list[dict[str, float] | None]:
+    """What a document's metadata say of its score; nothing of one that has none."""
+    return [None if np.isnan(score) else {"quality": round(score, 6)} for score in scores.tolist()]
 
 
 def _by_model(texts: pa.Array, path: str, label: str) -> npt.NDArray[np.float64]:

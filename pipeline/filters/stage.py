@@ -14,10 +14,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.documents import SCHEMA, DocumentWriter, Dropped, read_batches, text_bytes
+from pipeline.documents import SCHEMA, DocumentWriter, Dropped, noted, read_batches, text_bytes
 from pipeline.filters import kinds, measures
 from pipeline.filters.measures import MeasureWriter
-from pipeline.filters.quality import noted
+from pipeline.filters.quality import notes
 from pipeline.filters.rules import Column, Measured, Rule, first_failed
 from pipeline.filters.settings import Filters
 from pipeline.tally import SAMPLE_TEXT, Tally
@@ -95,5 +95,5 @@ def _survivors(batch: pa.RecordBatch, measured: Measured, places: npt.NDArray[np
     if "language" in measured.columns:
         kept["language"] = pa.array(measured.columns["language"][places], pa.string())
     if "quality" in measured.columns:
-        kept["metadata"] = noted(kept["metadata"], measured.columns["quality"][places])
+        kept["metadata"] = noted(kept["metadata"], notes(measured.columns["quality"][places]))
     return pa.RecordBatch.from_arrays(list(kept.values()), schema=batch.schema)
