@@ -18,7 +18,7 @@ from commands.report import table
 from pipeline.files import hash_of
 from pipeline.filters import kinds, measures
 from pipeline.filters.code.settings import CodeFilters
-from pipeline.filters.rules import Column, Rule, first_failed
+from pipeline.filters.rules import Rule, first_failed
 from pipeline.filters.settings import Filters
 from pipeline.stage import Record, standing
 from recipes.load import RecipeError, load, said, value_of
@@ -51,7 +51,7 @@ def what_if(path: Path, words: Sequence[str]) -> dict[str, Any]:
     known = _columns_of(folder)
     for name, value in changes.items():
         _check(name, kinds.rules(before), before, _filters(kind, base, {name: value}), known)
-    dropped, kept, size = _count(folder, record.units, kinds.rules(after))
+    dropped, kept, size_after, size_before = _count(folder, record.units, kinds.rules(after))
     return {
         "stage": record.name,
         "changes": changes,
@@ -60,7 +60,7 @@ def what_if(path: Path, words: Sequence[str]) -> dict[str, Any]:
             "before": record.counts["documents_out"],
             "after": kept,
         },
-        "bytes": {"before": _kept_bytes(folder, record.units), "after": size},
+        "bytes": {"before": size_before, "after": size_after},
         "dropped": {
             reason: {"before": record.counts["dropped"].get(reason, 0), "after": dropped[reason]}
             for reason in sorted({*record.counts["dropped"], *dropped})
@@ -172,31 +172,18 @@ def _columns_of(folder: Path) -> frozenset[str]:
     return frozenset(pq.read_schema(folder / measures.FOLDER / "00000.parquet").names)
 
 
-def _count(folder: Path, units: int, rules: Sequence[Rule]) -> tuple[Counter[str], int, int]:
-    """(documents dropped by reason, documents kept, bytes of their texts as they were read)."""
+def _count(folder: Path, units: int, rules: Sequence[Rule]) -> tuple[Counter[str], int, int, int]:
+    """(documents dropped by reason, documents kept, bytes of texts as read that are kept, and that the stage kept)."""
     dropped: Counter[str] = Counter()
-    kept = size = 0
+    kept = after = before = 0
     for unit in range(units):
-        reasons, columns = measures.read(folder, unit)
+        reasons, sizes, columns = measures.read(folder, unit)
         failed = first_failed(columns, rules, len(reasons))
         dropped.update(rules[number].reason for number in failed[failed >= 0])
         kept += int((failed < 0).sum())
-        size += int(_bytes(folder, unit)[failed < 0].sum())
-    return dropped, kept, size
-
-
-def _bytes(folder: Path, unit: int) -> Column:
-    file = folder / measures.FOLDER / f"{unit:05}.parquet"
-    return np.asarray(pq.read_table(file, columns=["bytes"]).column("bytes"))
-
-
-def _kept_bytes(folder: Path, units: int) -> int:
-    """Bytes of the texts, as they were read, that the stage kept."""
-    total = 0
-    for unit in range(units):
-        reasons, _ = measures.read(folder, unit)
-        total += int(_bytes(folder, unit)[np.array([reason is None for reason in reasons], np.bool_)].sum())
-    return total
+        after += int(sizes[failed < 0].sum())
+        before += int(sizes[np.array([reason is None for reason in reasons], np.bool_)].sum())
+    return dropped, kept, after, before
 
 
 def told(found: Mapping[str, Any]) -> str:

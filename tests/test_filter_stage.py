@@ -211,7 +211,7 @@ def test_what_is_measured_is_kept_and_gives_the_stages_own_counts_again(tmp_path
     texts = [ENGLISH, GERMAN, MENU, MENU + ENGLISH, ENGLISH * 3, *ODD]
     documents = [document(text, str(n), language=None) for n, text in enumerate(texts)]
     rows, tally = run(tmp_path, filters, *documents)
-    reasons, columns = measures.read(tmp_path, 0)
+    reasons, _, columns = measures.read(tmp_path, 0)
     asked = rules(filters)
     failed = first_failed(columns, asked, len(reasons))
     assert [asked[number].reason if number >= 0 else None for number in failed] == reasons
@@ -231,9 +231,9 @@ def test_other_thresholds_drop_what_a_run_with_them_drops(tmp_path: Path) -> Non
     other = WebFilters(gopher=Gopher(min_words=79, min_alphabetic=0.85), fineweb=FineWeb(max_newlines=0.05))
     run(tmp_path / "first", WebFilters(), *documents)
     run(tmp_path / "second", other, *documents)
-    _, columns = measures.read(tmp_path / "first", 0)
+    columns = measures.read(tmp_path / "first", 0).columns
     asked = rules(other)
-    reasons, _ = measures.read(tmp_path / "second", 0)
+    reasons = measures.read(tmp_path / "second", 0).reasons
     failed = first_failed(columns, asked, len(texts))
     assert [asked[number].reason if number >= 0 else None for number in failed] == reasons
     assert len({*reasons}) > 3
@@ -245,7 +245,7 @@ def test_nothing_more_is_measured_of_languages_not_asked_for_and_the_same_of_the
     columns = {}
     for name, languages in (("some", ("en",)), ("all", ())):
         run(tmp_path / name, WebFilters(languages=languages, language_score=0), *documents)
-        _, columns[name] = measures.read(tmp_path / name, 0)
+        columns[name] = measures.read(tmp_path / name, 0).columns
         assert list(columns[name]) == list(columns["some"])
     english = columns["all"]["language"] == "en"
     assert english.sum() == 3
@@ -264,7 +264,7 @@ def test_a_value_that_is_just_the_threshold_passes_in_single_precision() -> None
 def test_the_measures_of_a_unit_of_no_documents_have_their_columns(tmp_path: Path) -> None:
     for filters in ALL_KINDS:
         run(tmp_path, filters)
-        reasons, columns = measures.read(tmp_path, 0)
+        reasons, _, columns = measures.read(tmp_path, 0)
         assert reasons == []
         assert {rule.column for rule in rules(filters)} <= set(columns)
 

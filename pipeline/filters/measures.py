@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -86,8 +87,18 @@ def writing(folder: Path, unit: int) -> Iterator[MeasureWriter]:
             writer.close()
 
 
-def read(folder: Path, unit: int) -> tuple[list[str | None], dict[str, Column]]:
-    """(reason of each document of a unit, columns) of a stage's folder, the columns as `stored` made them.
+class Measures(NamedTuple):
+    """Of the documents of a unit, in order."""
+
+    reasons: list[str | None]
+    sizes: Column
+    """(documents,) bytes of the texts as they were read."""
+    columns: dict[str, Column]
+    """As `stored` made them."""
+
+
+def read(folder: Path, unit: int) -> Measures:
+    """What the stage in `folder` measured of a unit's documents.
 
     Raises FileNotFoundError where the unit left no measures.
     """
@@ -99,4 +110,4 @@ def read(folder: Path, unit: int) -> tuple[list[str | None], dict[str, Column]]:
             columns[name] = np.array(values.to_pylist(), object)
         else:
             columns[name] = values.to_numpy(zero_copy_only=False)
-    return table.column("reason").to_pylist(), columns
+    return Measures(table.column("reason").to_pylist(), table.column("bytes").to_numpy(), columns)
