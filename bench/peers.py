@@ -7,9 +7,11 @@ They cannot stand in one environment: datatrove's chain wants an old trafilatura
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 PEERS = {
     "datatrove": (
@@ -34,6 +36,13 @@ def python(name: str) -> Path:
         subprocess.run([folder / "bin" / "pip", "install", "--quiet", *PEERS[name]], check=True)
         (folder / "ready").touch()
     return folder / "bin" / "python"
+
+
+def ask(interpreter: Path, script: str, *arguments: Any) -> dict[str, Any]:
+    """What `script --peer arguments` prints last, a JSON object, when a peer's interpreter runs it."""
+    command = list(map(str, [interpreter, script, "--peer", *arguments]))
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 if __name__ == "__main__":

