@@ -22,6 +22,7 @@ class Encoder(nn.Module):
         self.final_norm = norm(shape)
 
     def forward(self, input_ids: Tensor, segments: Segments, kept: Tensor | None) -> Tensor:
+        """(T,) ids of the documents in `segments`, end to end -> (T, D), or (kept, D) of the places `kept` alone."""
         head = self.shape.hidden // self.shape.heads
         turned = {theta: angles(segments.positions, theta, head) for theta in set(self.thetas)}
         of_global, of_local = self.thetas

@@ -42,6 +42,7 @@ class Watcher(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
+        """Tell the progress until the stage is over; of a death, interrupt the main thread, and end all if it hangs."""
         while not self._over.wait(LOOKS):
             self.tell(len(list((self.folder / "units").glob("*.json"))))
             if (told := self.death()) and not self._over.is_set():

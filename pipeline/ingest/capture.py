@@ -102,6 +102,7 @@ class _Captures:
         self._reread = 0
 
     def records(self) -> Iterator[Record | Found]:
+        """As the module's `records`."""
         any_told, any_whole, lost = False, False, None
         start: int | None = 0
         while start is not None:

@@ -16,6 +16,7 @@ MOST_PAGES, MOST_TEXT = 3_000, 4 << 20
 
 
 def main(path: str, seconds: int, memory: int) -> None:
+    """Print the pages' texts of a PDF as JSON, within so many seconds of CPU and bytes of memory."""
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     import pypdfium2

@@ -118,6 +118,7 @@ class _Submission:
         return self.source(name).text
 
     def source(self, name: str) -> Source:
+        """A file of the submission with its encoding undone, each once."""
         if name not in self.decoded:
             try:
                 text = self.files[name].decode("utf-8-sig")
