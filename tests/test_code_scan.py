@@ -11,9 +11,10 @@ import pytest
 
 from pipeline.filters.code.keywords import Keywords
 from pipeline.filters.code.lexemes import lexemes
-from pipeline.filters.code.secrets import bytes_of, redact
+from pipeline.filters.code.secrets import redact
 from pipeline.filters.code.shape import LONG, Shape, shape
 from pipeline.filters.code.visible import visible_characters
+from pipeline.words import text_of
 
 LETTERS = "ab1_ \n\r\t(=+/\\u0x,é中\u2028\U0001f600\"'#"
 
@@ -24,7 +25,7 @@ def texts() -> list[str]:
 
 
 def shaped(*some: str) -> Shape:
-    return shape(*bytes_of(pa.array(some, pa.large_string())))
+    return shape(*text_of(pa.array(some, pa.large_string())))
 
 
 def test_lines_and_characters_are_those_that_python_counts() -> None:
@@ -97,7 +98,7 @@ def test_key_words_are_those_that_a_search_finds() -> None:
     words = ["he", "she", "hers", "token", "ken!"]
     draw = random.Random(17)
     some = ["".join(draw.choices("hersHERStoken! ", k=80)) for _ in range(100)]
-    data, offsets = bytes_of(pa.array(some, pa.large_string()))
+    data, offsets = text_of(pa.array(some, pa.large_string()))
     found = set(zip(*(column.tolist() for column in Keywords(words).find(data, offsets, 1000)), strict=True))
     expected = set()
     for document, text in enumerate(some):

@@ -11,6 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
+from pipeline.words import text_of
+
 Bytes = npt.NDArray[np.uint8]
 Offsets = npt.NDArray[np.int64]
 
@@ -29,10 +31,7 @@ def pieces(texts: pa.Array) -> Iterator[tuple[Bytes, Offsets]]:
     """The normalised documents of a text column, in order: (bytes, offsets) of about `PIECE_BYTES` each."""
     if not len(texts):
         return
-    texts = texts.cast(pa.large_string())
-    _, places, content = texts.buffers()
-    offsets = np.frombuffer(places, np.int64)[texts.offset : texts.offset + len(texts) + 1]
-    data = np.frombuffer(content, np.uint8) if content else np.empty(0, np.uint8)
+    data, offsets = text_of(texts)
     begin = 0
     while begin < len(texts):
         end = int(np.searchsorted(offsets, offsets[begin] + PIECE_BYTES, side="right")) - 1

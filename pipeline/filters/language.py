@@ -17,6 +17,7 @@ import numpy.typing as npt
 from numba import njit
 
 from pipeline.filters.classifier import Classifier, clip
+from pipeline.words import decode
 
 READ = 2_000
 """Characters that decide. On 902 web pages as good as the whole text (agreement 0.957), at three times the speed."""
@@ -143,12 +144,8 @@ def _lettered(data: Any, begins: Any, ends: Any, letters: Any) -> Any:
     for document in range(len(begins)):
         i, end = begins[document], ends[document]
         while i < end and not found[document]:
-            b = np.int64(data[i])
-            size = 1 if b < 0x80 else 2 if b < 0xE0 else 3 if b < 0xF0 else 4
-            code = b if size == 1 else b & (0x7F >> size)
-            for k in range(i + 1, min(i + size, end)):
-                code = code << 6 | data[k] & 0x3F
-            found[document] = code < len(letters) and letters[code]
+            code, size = decode(data, i)
+            found[document] = letters[code]
             i += size
     return found
 

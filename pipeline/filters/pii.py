@@ -17,13 +17,13 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.filters.internet import scripts
 from pipeline.filters.personal import CUED, DIALLED, EMAIL, IPV4, IPV6, NATIONAL, RESERVED, Spans, spans
-from pipeline.filters.redaction import Pii
+from pipeline.filters.redaction import Pii, replaced
 from pipeline.filters.rules import Column, Rule, at_most
+from pipeline.words import text_of
 
 KINDS = ("emails", "ips", "phones")
 PLACEHOLDERS = (b"|||EMAIL_ADDRESS|||", b"|||IP_ADDRESS|||", b"|||PHONE_NUMBER|||")
@@ -90,23 +90,19 @@ def redact(texts: Sequence[str], settings: Pii) -> list[str]:
     column = pa.array(texts, pa.large_string())
     found = find(column, settings)
     found = found[np.array(wanted)[found[:, 3]]]
-    data, offsets = _bytes_of(column)
+    data, offsets = text_of(column)
     redacted = list(texts)
     bounds = np.flatnonzero(np.diff(found[:, 0], prepend=-1, append=-1))
     for first, last in pairwise(bounds):
         d = int(found[first, 0])
-        parts: list[bytes] = []
-        at = int(offsets[d])
-        for _, start, end, kind in found[first:last].tolist():
-            parts += [data[at:start].tobytes(), PLACEHOLDERS[kind]]
-            at = end
-        redacted[d] = b"".join([*parts, data[at : offsets[d + 1]].tobytes()]).decode()
+        instead = [(start, end, PLACEHOLDERS[kind]) for _, start, end, kind in found[first:last].tolist()]
+        redacted[d] = replaced(data, offsets[d], offsets[d + 1], instead)
     return redacted
 
 
 def find(column: pa.Array, settings: Pii) -> Spans:
     """(found, 4) of document, first byte and end in the column's data, number in `KINDS`: sorted, without overlaps."""
-    data, offsets = _bytes_of(column)
+    data, offsets = text_of(column)
     kept: list[tuple[int, int, int, int]] = []
     last = 0
     for d, start, end, kind in spans(data, offsets, scripts()).tolist():
@@ -172,10 +168,3 @@ def _phone(text: bytes, before: bytes, kind: int, start: int) -> int:
     country = digits == 11 if number[0] in "17" else number[0] != "0" and number[:2] not in _UNASSIGNED
     decimal = len(groups) == 3 and groups[1] == b"."
     return end if country and digits >= _SHORTEST and not decimal and not number.endswith("000") else -1
-
-
-def _bytes_of(column: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """The column's UTF-8 bytes and where each document begins in them (documents + 1)."""
-    _, offsets, data = column.buffers()
-    wide = np.frombuffer(offsets, np.int64)[column.offset : column.offset + len(column) + 1]
-    return np.frombuffer(data or b"", np.uint8), wide

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 Remedy = Literal["redact", "drop", "keep"]
 
@@ -20,3 +21,16 @@ class Pii:
     """Phone numbers -> |||PHONE_NUMBER|||. Neither of the two touches them; those on a page are mostly a business's."""
     private_ips: bool = False
     """Take private and reserved IP addresses for personal, too."""
+
+
+def replaced(data: Any, begin: int, end: int, spans: Iterable[tuple[int, int, bytes]]) -> str:
+    """The text data[begin:end] (UTF-8 bytes, an array) with other bytes in the places of spans.
+
+    A span is (first byte, end, what stands there instead); they ascend and none lies over another.
+    """
+    parts: list[bytes] = []
+    at = begin
+    for start, stop, instead in spans:
+        parts += [data[at:start].tobytes(), instead]
+        at = stop
+    return b"".join([*parts, data[at:end].tobytes()]).decode()

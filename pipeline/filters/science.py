@@ -16,6 +16,7 @@ from numba import njit
 
 from pipeline.filters.rules import Column, Rule, at_least, at_most
 from pipeline.filters.settings import ScienceFilters
+from pipeline.words import text_of
 
 SHORT = 500
 """A paper of fewer words (peS2o has none) is asked for words broken by text recognition, as abstracts are, but not
@@ -34,7 +35,7 @@ _YEAR = r"\b(?P<year>1[5-9]\d\d|20\d\d)(?:(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01]))?\b
 def measure(batch: pa.RecordBatch, settings: ScienceFilters) -> dict[str, Column]:
     """The columns of `rules` for a batch of documents; what is not asked of a document is not measured in it."""
     text = batch.column("text")
-    data, offsets = _bytes_of(text)
+    data, offsets = text_of(text)
     words, paragraphs, times, first, second, broken = _count(data, offsets)
     told, abstract, without = (_matches(batch, pattern) for pattern in (_TOLD, _ABSTRACT, _NONE))
     short = abstract | (words < SHORT)
@@ -82,15 +83,6 @@ def _no_letters(words: Column) -> npt.NDArray[np.bool_]:
 
 def _single(words: Column) -> npt.NDArray[np.bool_]:
     return np.array([word is not None and len(word) < 2 for word in words], np.bool_)
-
-
-def _bytes_of(column: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    width = np.int64 if pa.types.is_large_string(column.type) else np.int32
-    _, places, text = column.buffers()
-    if not len(column):
-        return np.empty(0, np.uint8), np.zeros(1, np.int64)
-    offsets = np.frombuffer(places, width)[column.offset : column.offset + len(column) + 1].astype(np.int64)
-    return np.frombuffer(text, np.uint8) if text else np.empty(0, np.uint8), offsets
 
 
 def _matches(batch: pa.RecordBatch, pattern: str) -> npt.NDArray[np.bool_]:

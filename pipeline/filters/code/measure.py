@@ -21,6 +21,7 @@ from pipeline.filters.code.settings import CodeFilters
 from pipeline.filters.code.shape import Shape, shape
 from pipeline.filters.code.visible import visible_characters
 from pipeline.filters.rules import Column, Measured
+from pipeline.words import text_of
 
 PROSE_LINES = frozenset({"html", "json", "markdown", "roff", "roff manpage", "smt", "tex", "text", "xml"})
 """Languages whose lines may be long (StarCoder2)."""
@@ -60,7 +61,7 @@ Places = npt.NDArray[np.int64]
 
 def measure(batch: pa.RecordBatch, filters: CodeFilters) -> Measured:
     """The columns of `rules`. Texts lose their secrets at the end if the recipe says `secrets: redact`."""
-    data, offsets = secrets.bytes_of(batch.column("text"))
+    data, offsets = text_of(batch.column("text"))
     told: list[dict[str, Any]] = [
         orjson.loads(facts) if facts else {} for facts in batch.column("metadata").to_pylist()
     ]

@@ -18,6 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.filters.code.keywords import Keywords
+from pipeline.filters.redaction import replaced
+from pipeline.words import text_of
 
 KEY, PASSWORD = "<KEY>", "<PASSWORD>"
 """What stands in a secret's place (Li et al. 2023, section 4, of StarCoder)."""
@@ -108,30 +110,17 @@ def find(data: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> list[Se
 
 def redacted(texts: list[str]) -> list[str]:
     """The texts with <KEY> or <PASSWORD> in the place of each secret."""
-    data, offsets = bytes_of(pa.array(texts, pa.large_string()))
+    data, offsets = text_of(pa.array(texts, pa.large_string()))
     changed = list(texts)
     for document, group in groupby(find(data, offsets), key=lambda secret: secret.document):
-        parts: list[bytes] = []
-        at = int(offsets[document])
-        for secret in group:
-            parts += [data[at : secret.start].tobytes(), secret.instead.encode()]
-            at = secret.end
-        changed[document] = b"".join([*parts, data[at : int(offsets[document + 1])].tobytes()]).decode()
+        instead = [(secret.start, secret.end, secret.instead.encode()) for secret in group]
+        changed[document] = replaced(data, offsets[document], offsets[document + 1], instead)
     return changed
 
 
 def redact(text: str) -> tuple[str, int]:
     """A text with <KEY> or <PASSWORD> in the place of each secret, and how many there were."""
-    return redacted([text])[0], len(find(*bytes_of(pa.array([text], pa.large_string()))))
-
-
-def bytes_of(column: pa.Array) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """(bytes, (documents + 1) offsets into them) of a large_string column, a slice of one too; nothing is copied."""
-    _, places, text = column.buffers()
-    if not len(column):
-        return np.empty(0, np.uint8), np.zeros(1, np.int64)
-    offsets = np.frombuffer(places, np.int64)[column.offset : column.offset + len(column) + 1]
-    return np.frombuffer(text, np.uint8) if text else np.empty(0, np.uint8), offsets
+    return redacted([text])[0], len(find(*text_of(pa.array([text], pa.large_string()))))
 
 
 @cache

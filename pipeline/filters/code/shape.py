@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from pipeline.words import decode
+
 LONG = 500
 """Characters from which a line is written for machines: five times what style guides allow."""
 
@@ -95,10 +97,7 @@ def _count(data: Any, offsets: Any, ascii: Any, beyond: Any, counts: Any) -> Non
                     continue
                 kind = ascii[byte]
             else:
-                size = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-                code = np.uint32(byte) & (0x1F if size == 2 else 0x0F if size == 3 else 0x07)
-                for k in range(1, size):
-                    code = code << 6 | np.uint32(data[i + k] & 0x3F)
+                code, size = decode(data, i)
                 i += size
                 characters += 1
                 kind = beyond[code]
