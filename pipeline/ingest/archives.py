@@ -96,7 +96,7 @@ class _Blocks(io.RawIOBase):
         """The last bytes that were read, a block of tar's (512 bytes) or more unless there were fewer."""
 
     def read(self, size: int = -1) -> bytes:
-        """The next `size` bytes, or all if it is negative; fewer only at the end or before damage. Raises CutOffError."""
+        """The next `size` bytes, all if negative; fewer at the end or before damage only. Raises CutOffError."""
         parts = [self._left]
         have = len(self._left)
         try:
