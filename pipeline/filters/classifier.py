@@ -80,7 +80,7 @@ class Classifier:
         begins, ends = offsets[:-1], clip(data, offsets[:-1], offsets[1:], characters)
         sums, counts, _, first = self._bag.sums(data, begins, ends)
         means, known = _means(*_whole(sums, counts, first))
-        logits = means @ self._output.T
+        logits = _logits(means, self._output)
         if self._loss == _TREE:
             scores = _leaves(logits, self._children)
         elif self._loss == _SOFTMAX:
@@ -104,7 +104,7 @@ class Classifier:
         elif self._loss == _SOFTMAX:
             _best_softmax(means, self._output, labels, scores)
         else:
-            steps = self._step(means @ self._output.T)
+            steps = self._step(_logits(means, self._output))
             labels = steps.shape[1] - 1 - np.argmax(steps[:, ::-1], axis=1)  # of equal ones fastText takes the last
             scores = np.take_along_axis(steps, labels[:, None], 1)[:, 0] + np.float32(_SURE)
         return np.where(known, labels, -1), np.minimum(scores, 1) * known
@@ -169,6 +169,16 @@ def _dot(a: Any, b: Any) -> Any:
     for d in range(len(a)):
         total += a[d] * b[d]
     return total
+
+
+@njit(cache=True)
+def _logits(means: Any, output: Any) -> Any:
+    """(documents, labels) means @ output.T, each document for itself: a BLAS adds up one row otherwise than many."""
+    logits = np.empty((len(means), len(output)), np.float32)
+    for document in range(len(means)):
+        for label in range(len(output)):
+            logits[document, label] = _dot(means[document], output[label])
+    return logits
 
 
 @njit(cache=True)
