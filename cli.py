@@ -19,10 +19,33 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+
+def _opened(address: str) -> Path:
+    """A path, or for an address in a store the folder that mirrors it."""
+    from pipeline.mirror import opened
+
+    return opened(address)
+
+
+def _on_disk(address: str) -> Path:
+    """A path; an address in a store is refused where a command cannot read one."""
+    from pipeline.stores import URL, StoreError
+
+    if URL in address:
+        raise StoreError(f"{address}: this command reads folders on disk; copy it there first")
+    return Path(address)
+
+
 RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe's YAML file.")]
-Work = Annotated[Path | None, typer.Option(help="The run's folder; work/<recipe's name> if not given.")]
+Work = Annotated[
+    Path | None,
+    typer.Option(parser=_opened, metavar="DIR|URL", help="The run's folder; work/<recipe's name> if not given."),
+]
 Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for another program.")]
-Workers = Annotated[int, typer.Option(help="Processes that work at the same time.")]
+Where = Annotated[
+    str, typer.Option("--engine", help="local, ray or slurm; ray:FILE and slurm:FILE say what a task needs.")
+]
+Workers = Annotated[int | None, typer.Option(help="Tasks at the same time: 1, or all that a cluster has room for.")]
 Tasks = Annotated[int | None, typer.Option(help="Parts that a stage's units are shared out to.")]
 Redo = Annotated[list[str] | None, typer.Option(help="Start this stage, and all that read it, over.")]
 
@@ -67,21 +90,22 @@ def run(
     until: Annotated[
         str | None, typer.Option(help="Stop after this stage: filter/web, or pack for all of them.")
     ] = None,
-    workers: Workers = 1,
+    engine: Where = "local",
+    workers: Workers = None,
     tasks: Tasks = None,
     redo: Redo = None,
 ) -> None:
     """Everything to the trained, exported model. Finished work is skipped, cut-off work goes on."""
+    from commands.engine import engine_of
     from commands.faults import stoppable
     from commands.last_words import last_words
     from commands.run import TRAIN, home, only_one
-    from pipeline.engines import Engine
     from recipes.load import load
 
     asked = load(recipe)
     workspace = home(asked, work)
     with stoppable(), last_words(workspace), only_one(workspace):
-        _prepare(asked, workspace, until, Engine(workers=workers, tasks=tasks), redo or [])
+        _prepare(asked, workspace, until, engine_of(engine, workers, tasks), redo or [])
         if until in (None, TRAIN):
             _train(asked, workspace, export=until is None)
 
@@ -101,17 +125,27 @@ def train(recipe: RecipePath, work: Work = None) -> None:
 
 @app.command()
 def look(
-    path: Annotated[Path, typer.Argument(help="A stage's folder, or a file of documents or rows.")],
+    path: Annotated[
+        Path, typer.Argument(parser=_opened, metavar="PATH", help="A stage's folder, or a file of documents or rows.")
+    ],
     count: Annotated[int, typer.Argument(metavar="[N]", help="How many.")] = 5,
     dropped: Annotated[bool, typer.Option("--dropped", help="What the stage dropped, with the reason.")] = False,
     duplicates: Annotated[bool, typer.Option("--duplicates", help="Each duplicate beside what was kept.")] = False,
+    contamination: Annotated[
+        bool, typer.Option("--contamination", help="What of each evaluation set stood in a run's documents.")
+    ] = False,
     reason: Annotated[str | None, typer.Option(help="Only what was dropped for this reason.")] = None,
     json_: Json = False,
 ) -> None:
     """Documents, dropped documents with reasons, duplicates side by side, or packed rows decoded with their origins."""
+    from commands import contamination as sets
     from commands import look as one
     from commands import pairs
 
+    if contamination:
+        for item in sets.contamination(path, count):
+            print(json.dumps(item, ensure_ascii=False) if json_ else sets.told(item))
+        return
     told = pairs.told if duplicates else one.told
     found = pairs.pairs(path, count, reason) if duplicates else one.look(path, count, dropped=dropped, reason=reason)
     for item in found:
@@ -120,7 +154,9 @@ def look(
 
 @app.command("what-if")
 def what_if(
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="A run's folder, or that of a filter stage.")],
+    path: Annotated[
+        Path, typer.Argument(parser=_on_disk, metavar="PATH", help="A run's folder, or that of a filter stage.")
+    ],
     words: Annotated[
         list[str] | None, typer.Argument(metavar="[SOURCE] SETTING=VALUE...", help="Such as web gopher.min_words=40.")
     ] = None,
@@ -136,7 +172,10 @@ def what_if(
 
 @app.command()
 def verify(
-    path: Annotated[Path, typer.Argument(help="A run's folder, a stage, shards, or a checkpoint.")], json_: Json = False
+    path: Annotated[
+        Path, typer.Argument(parser=_opened, metavar="PATH", help="A run's folder, a stage, shards, or a checkpoint.")
+    ],
+    json_: Json = False,
 ) -> None:
     """Check signatures, hashes, counts, rows and index: any changed byte is found and named."""
     from commands.verify import verify as check
@@ -166,7 +205,7 @@ def order(
 
 @app.command()
 def trace(
-    work: Annotated[Path, typer.Argument(metavar="WORK", help="A run's folder.")],
+    work: Annotated[Path, typer.Argument(parser=_opened, metavar="WORK", help="A run's folder.")],
     row: Annotated[int, typer.Argument(metavar="ROW", help="A row number of the run.")],
     json_: Json = False,
 ) -> None:
@@ -179,7 +218,9 @@ def trace(
 
 @app.command()
 def export(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="A folder in a run's checkpoints/.")],
+    checkpoint: Annotated[
+        Path, typer.Argument(parser=_on_disk, metavar="CHECKPOINT", help="A folder in a run's checkpoints/.")
+    ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The Hugging Face folder to make.")],
 ) -> None:
     """A checkpoint -> a folder that `transformers` loads."""
@@ -201,7 +242,7 @@ def import_(
 
 @app.command("fill-mask")
 def fill_mask(
-    model: Annotated[Path, typer.Argument(metavar="MODEL", help="A Hugging Face folder.")],
+    model: Annotated[Path, typer.Argument(parser=_on_disk, metavar="MODEL", help="A Hugging Face folder.")],
     texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Texts with one or more [MASK] each.")],
     top: Annotated[int, typer.Option(help="Candidates for each mask.")] = 5,
     json_: Json = False,

@@ -8,6 +8,8 @@ They cannot stand in one environment: datatrove's chain wants an old trafilatura
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,20 +24,43 @@ PEERS = {
         "lxml_html_clean",
     ),
     "trafilatura": ("trafilatura==2.3.*", "lxml_html_clean"),
+    "pydivsufsort": ("pydivsufsort==0.0.20",),
+    "text-dedup": ("text-dedup==0.4.1",),
+    "gaoya": ("gaoya==0.2.2",),
+    "rensa": ("rensa==0.5.0",),
 }
 """Name -> what is installed. spaCy is the word splitter of datatrove's filters, and no part of its extras."""
+
+PYTHON = {"text-dedup": (3, 12)}
+"""Name -> the least Python that it runs on, where ours may be older."""
 
 HOME = Path(__file__).parents[1] / "work" / "peers"
 
 
 def python(name: str) -> Path:
-    """The interpreter of the environment `name`; made at first use (a minute). Raises CalledProcessError."""
+    """The interpreter of the environment `name`; made at first use (a minute).
+
+    Raises CalledProcessError, or FileNotFoundError where there is no Python new enough for it.
+    """
     folder = HOME / name
     if not (folder / "ready").exists():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        subprocess.run([_maker(*PYTHON.get(name, (3, 0))), "-m", "venv", folder], check=True)
         subprocess.run([folder / "bin" / "pip", "install", "--quiet", *PEERS[name]], check=True)
         (folder / "ready").touch()
     return folder / "bin" / "python"
+
+
+def _maker(major: int, minor: int) -> Path | str:
+    """A Python of this version or a newer one: this one, one on the PATH, or one of pyenv's."""
+    if sys.version_info >= (major, minor):
+        return sys.executable
+    installed = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    for newer in range(minor, minor + 10):
+        on_path = shutil.which(f"python{major}.{newer}")
+        for path in (on_path and Path(on_path), *sorted(installed.glob(f"{major}.{newer}.*/bin/python"))):
+            if path and not subprocess.run([path, "--version"], capture_output=True).returncode:  # a shim may not run
+                return path
+    raise FileNotFoundError(f"there is no Python {major}.{minor} or newer on the PATH")
 
 
 def ask(interpreter: Path, script: str, *arguments: Any) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-"""No space, no quota, or a file over its limit: nothing that was finished is lost by it."""
+from pipeline.stores import FULL
 
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 """No permission, or a file system that is read only."""
@@ -21,6 +20,7 @@ FAULTS = {
     "recipes.estimate": ("PlanError",),
     "pipeline.stage": ("StageError",),
     "pipeline.units": ("InputError",),
+    "pipeline.stores": ("StoreError",),
     "pipeline.ingest.reading": ("UnreadableFile", "MissingPackage"),
     "pipeline.filters.fasttext_file": ("ModelFileError",),
     "pipeline.filters.language": ("LanguageModelError",),
@@ -60,11 +60,11 @@ def told_of(fault: OSError) -> str | None:
 
 @contextmanager
 def stoppable() -> Iterator[None]:
-    """Ctrl-C ends the program with a line and the shell's exit code for it."""
+    """Ctrl-C ends the program with a line and the shell's exit code for it; who was interrupted may have said more."""
     try:
         yield
-    except KeyboardInterrupt:
-        print("stopped; run the same command again and it goes on", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"stopped; {str(stop) or 'run the same command again and it goes on'}", file=sys.stderr)
         raise SystemExit(128 + signal.SIGINT) from None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from packing.rows import Row
 from packing.shards import Shards
 from pipeline.documents import read_batches
+from pipeline.mirror import Mirror, present
 from pipeline.stage import Record
 
 SHOWN = 1_000
@@ -28,16 +29,20 @@ def look(path: Path, count: int, *, dropped: bool = False, reason: str | None = 
     """The first `count` documents, dropped documents (of one reason if given) or rows of a folder or file."""
     if count < 1:
         raise LookError(f"N is at least 1, not {count}; write for example: bertmill look {path} 5")
+    if mirror := Mirror.of(path):
+        one = [path] if path.suffix == ".parquet" and not path.exists() else []
+        _ = [file for name in one for file in present(name.parent, name.name)]
+        mirror.refresh(path / "stage.json", path / "index.json")
     if not path.exists():
-        raise LookError(f"{path}: there is no such file or folder")
+        raise LookError(f"{mirror.address(path) if mirror else path}: there is no such file or folder")
     if dropped or reason is not None:
         return islice(_dropped(path, reason), count)
     if path.is_dir() and (path / "index.json").exists():
         return islice(_rows(path), count)
-    files = [path] if path.suffix == ".parquet" else sorted(path.glob("[0-9]*.parquet")) if path.is_dir() else []
-    if not files:
+    files = iter([path]) if path.suffix == ".parquet" else present(path, "[0-9]*.parquet")
+    if (first := next(files, None)) is None:
         raise LookError(f"{path}: holds no documents and no rows; look at a stage's folder, such as filter/<source>")
-    return islice((row for file in files for row in _table(file)), count)
+    return islice((row for file in chain([first], files) for row in _table(file)), count)
 
 
 def _table(file: Path) -> Iterator[dict[str, Any]]:
@@ -65,7 +70,7 @@ def _dropped(path: Path, reason: str | None) -> Iterator[dict[str, Any]]:
         raise LookError(
             f"{path}: nothing was dropped as '{reason}'; the reasons are {', '.join(sorted(known)) or 'none'}"
         )
-    for file in sorted(folder.glob("*.parquet")):
+    for file in present(path, "dropped/*.parquet"):
         with readable(file):
             rows = pq.read_table(file).to_pylist()
         for row in rows:
@@ -74,11 +79,18 @@ def _dropped(path: Path, reason: str | None) -> Iterator[dict[str, Any]]:
 
 
 def _rows(folder: Path) -> Iterator[dict[str, Any]]:
+    bring_rows(folder)
     shards = Shards(folder)
     decode = _decoder(folder)
     documents = _documents_of(folder)
     for number in range(len(shards)):
         yield describe(shards[number], number, decode, documents)
+
+
+def bring_rows(folder: Path) -> None:
+    """In a mirror, have the packed rows and the run's tokenizer here; the documents come as they are asked for."""
+    if Mirror.of(folder):
+        _ = [*present(folder), *present(workspace_of(folder) / "tokenizer")]
 
 
 def describe(row: Row, number: int, decode: Any, documents: Path | None) -> dict[str, Any]:
@@ -96,7 +108,9 @@ def locate(documents: Path, doc: Sequence[int]) -> list[dict[str, Any]]:
     tables: dict[int, Any] = {}
     for number in doc:
         if number >> 32 not in tables:
-            tables[number >> 32] = pq.read_table(documents / f"{number >> 32:05}.parquet", columns=["id", "origin"])
+            name = f"{number >> 32:05}.parquet"
+            for file in present(documents, name):
+                tables[number >> 32] = pq.read_table(file, columns=["id", "origin"])
     return [tables[number >> 32].slice(number & 0xFFFFFFFF, 1).to_pylist()[0] for number in doc]
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from commands.look import LookError, readable, workspace_of
+from pipeline.mirror import Mirror
 from pipeline.stage import Record
 
 WIDE = 58
@@ -22,33 +23,46 @@ MOST_LINES = 200
 
 
 def pairs(path: Path, count: int, reason: str | None = None) -> Iterator[dict[str, Any]]:
-    """The first `count` removed documents (for one reason if given), each with the kept one, in the order of the list.
+    """The first `count` removed documents (for one reason if given), each with the kept one, source by source.
 
-    `path` is the run's folder or the list's. Raises LookError where no duplicates were looked for, or a file is gone.
+    `path` is the run's folder or one of its `dedup/<source>`. Raises LookError where no duplicates were looked for,
+    or a file is gone.
     """
     if count < 1:
         raise LookError(f"N is at least 1, not {count}")
-    folder = path / "duplicates" if (path / "duplicates").is_dir() else path
-    record = Record.read(folder)
-    if record is None or record.name != "duplicates" or not record.finished:
-        raise LookError(f"{path}: holds no finished list of duplicates; give the run's folder, behind its dedup")
-    known = record.counts["dropped"]
+    if Mirror.of(path):
+        raise LookError("--duplicates reads a run on disk; copy its dedup and filter folders there first")
+    folders = sorted((path / "dedup").iterdir()) if (path / "dedup").is_dir() else [path]
+    records = [Record.read(folder) for folder in folders]
+    known: set[str] = set()
+    for record in records:
+        if record is None or not record.name.startswith("dedup/") or not record.finished:
+            raise LookError(f"{path}: holds no finished list of duplicates; give the run's folder, behind its dedup")
+        known |= record.counts["dropped"].keys()
     if reason and reason not in known:
-        raise LookError(f"{path}: nothing was dropped as '{reason}'; the reasons are {', '.join(known) or 'none'}")
-    file = folder / "00000.parquet"
-    with readable(file):
-        found = pq.read_table(file, filters=[("reason", "=", reason)] if reason else None)
-    for row in found.slice(0, count).to_pylist():
-        yield {
-            "reason": row["reason"],
-            "jaccard": row["jaccard"],
-            "removed": _document(folder, row["source"], row["file"], row["row"], row["id"]),
-            "kept": _document(folder, row["kept_source"], row["kept_file"], row["kept_row"], row["kept"]),
-        }
+        told = ", ".join(sorted(known)) or "none"
+        raise LookError(f"{path}: nothing was dropped as '{reason}'; the reasons are {told}")
+    for folder in folders:
+        for file in sorted((folder / "removed").glob("*.parquet")):
+            with readable(file):
+                found = pq.read_table(file, filters=[("reason", "=", reason)] if reason else None)
+            for row in found.slice(0, count).to_pylist():
+                yield _pair(workspace_of(folder), row)
+            count -= min(count, len(found))
 
 
-def _document(folder: Path, source: str, name: str, row: int, id: str) -> dict[str, Any]:
-    file = workspace_of(folder) / "filter" / source / name
+def _pair(workspace: Path, row: dict[str, Any]) -> dict[str, Any]:
+    run = Path(row["kept_run"]) if row["kept_run"] else workspace
+    return {
+        "reason": row["reason"],
+        "jaccard": row["jaccard"],
+        "removed": _document(workspace, row["source"], row["file"], row["row"], row["id"]),
+        "kept": _document(run, row["kept_source"], row["kept_file"], row["kept_row"], row["kept"]),
+    }
+
+
+def _document(workspace: Path, source: str, name: str, row: int, id: str) -> dict[str, Any]:
+    file = workspace / "filter" / source / name
     with readable(file), pq.ParquetFile(file, memory_map=True) as open_file:
         before = 0
         for group in range(open_file.num_row_groups):

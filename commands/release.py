@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands import report
+from commands.kept import keep_export
 from commands.verify import HASHES
 from pipeline.files import hash_of, sealed, write_atomically
 from recipes.dump import dump
@@ -22,13 +23,14 @@ def release(recipe: Recipe, workspace: Path, result: Result) -> str:
     export_checkpoint(result.checkpoint, folder)
     write_atomically(folder / "README.md", card(recipe, workspace, result).encode())
     _sign(folder)
+    model = keep_export(folder, HASHES)
     scores = result.evaluation or {}
     told = "  ".join(f"{name} {score['bits_per_byte']:.3f}" for name, score in scores.items())
     return "\n".join(
         [
             "",
             f"  final loss {result.loss:.3f} after {result.tokens:,} tokens; held-out bits per byte: {told or 'none'}",
-            f"  model: {folder}",
+            f"  model: {model}",
             f'  next:  bertmill fill-mask {folder} "The result is a [MASK] of numbers."',
             f"         bertmill look {workspace}/filter/{sorted(recipe.sources)[0]} --dropped",
             f"         bertmill trace {workspace} 0",

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from commands.faults import FULL
-from pipeline.files import write_atomically
+from pipeline.lease import leased
+from pipeline.mirror import remove, save
+from pipeline.slurm_queue import refuse_if_queued
 from pipeline.stage import Record, Stage, StageError, clear
+from pipeline.stores import FULL
 from recipes import ready
 from recipes.dump import signed
 from recipes.estimate import vocabulary
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 TRAIN = "train"
 """The name by which `--until` and `--redo` know the training, which is no stage: it owns its checkpoints."""
+
+DOCUMENTS = ("ingest", "filter", "dedup", "lines", "substrings", "decontaminate", "apart")
+"""The stages that leave documents of a source."""
 
 Told = Callable[[Stage, Record, bool], None]
 """(stage, its record, whether it did anything), called as each stage ends."""
@@ -47,7 +52,7 @@ def prepare(
     nothing is left of a source that is mixed, and PlanError or InputError for files that are missing. `compiles` is
     called before the first work where nothing was compiled yet for this machine and state of the sources.
     """
-    from pipeline.engines import run
+    from pipeline.engines import held, run
 
     declared = stages(recipe)
     last = _last(declared, until)
@@ -59,17 +64,18 @@ def prepare(
     for name in redo:
         start_over(declared, workspace, name)
     workspace.mkdir(parents=True, exist_ok=True)
-    write_atomically(workspace / "recipe.yaml", signed(recipe))
+    save(workspace / "recipe.yaml", signed(recipe))
     records: list[Record] = []
-    for stage in declared[: last + 1]:
-        if compiles and cold and not finished(stage, workspace):
-            compiles()
-            cold = False
-        record, worked = run(stage, workspace, engine, watch)
-        records.append(record)
-        if told:
-            told(stage, record, worked)
-        _check_left(recipe, stage, record, workspace)
+    with held(engine):
+        for stage in declared[: last + 1]:
+            if compiles and cold and not finished(stage, workspace):
+                compiles()
+                cold = False
+            record, worked = run(stage, workspace, engine, watch)
+            records.append(record)
+            if told:
+                told(stage, record, worked)
+            _check_left(recipe, stage, record, workspace)
     return records
 
 
@@ -88,7 +94,7 @@ def _check_left(recipe: Recipe, stage: Stage, record: Record, workspace: Path) -
     """Raise StageError if a stage has left nothing of a source that training draws from."""
     kind, _, source = stage.name.partition("/")
     mixed = {name for context in recipe.contexts for name in recipe.mixed(context)}
-    if kind not in ("ingest", "filter", "dedup") or source not in mixed or record.counts["documents_out"]:
+    if kind not in DOCUMENTS or source not in mixed or record.counts["documents_out"]:
         return
     dropped = sorted(record.counts["dropped"].items(), key=lambda item: (-item[1], item[0]))[:3]
     why = ", ".join(f"{count} {reason}" for reason, count in dropped) or "it has no records"
@@ -134,7 +140,7 @@ def start_over(declared: Sequence[Stage], workspace: Path, name: str) -> None:
     if name == TRAIN:
         for part in ("checkpoints", "export"):
             clear(workspace / part)
-        (workspace / "metrics.jsonl").unlink(missing_ok=True)
+        remove(workspace / "metrics.jsonl")
         return
     gone = {stage.name for stage in declared if stage.name == name or stage.name.startswith(f"{name}/")}
     if not gone:
@@ -142,6 +148,8 @@ def start_over(declared: Sequence[Stage], workspace: Path, name: str) -> None:
     for stage in declared:  # a stage stands after those it reads
         if any(earlier.name in gone for earlier in stage.reads):
             gone.add(stage.name)
+    for name in gone:
+        refuse_if_queued(workspace / name)
     for stage in reversed(declared):
         if stage.name in gone:
             clear(workspace / stage.name)
@@ -168,4 +176,5 @@ def only_one(workspace: Path) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise StageError(f"{workspace}: another bertmill works in this folder; wait for it or end it") from None
-        yield
+        with leased(workspace):
+            yield

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from commands.look import describe
+from commands.look import bring_rows, describe
 from commands.train import order_of
 from packing.shards import Shards
 from pipeline.ingest.stage import raw_record
@@ -56,6 +56,7 @@ def traced(workspace: Path, row: int) -> dict[str, Any]:
     name = pack_name(place["source"], context)
     record = Record.read(workspace / name)
     earlier = next(name for name in record.reads if name != "tokenizer") if record else ""
+    bring_rows(workspace / name)
     packed = Shards(workspace / name)[place["index"]]
     pieces = describe(packed, place["index"], _tokens(workspace), workspace / earlier)["pieces"]
     files = {piece.name: piece.path for piece in find_source(place["source"], recipe.sources[place["source"]])}

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from commands.kept import bring_checkpoint, keep_checkpoint
+from pipeline.handover import bring, everything
+from pipeline.mirror import Mirror
 from pipeline.stage import Record as Signed
 from pipeline.stage import Stage, print_of
 from recipes.plan import evaluated, stages
@@ -49,6 +52,9 @@ def job_of(recipe: Recipe, workspace: Path) -> Job:
     records = dict(packed(recipe, workspace))
     declared = {stage.name: stage for stage in stages(recipe)}
     held = {name: _signed(workspace, declared[held_out_name(name)]) for name in evaluated(recipe)}
+    read = ["tokenizer", *(pack_name(*key) for key in records), *map(held_out_name, held)]
+    if Mirror.of(workspace):
+        bring(piece for name in read for piece in everything(workspace, declared[name]))
     return Job(
         settings=recipe.train,
         shape=recipe.model,
@@ -68,12 +74,15 @@ def train(recipe: Recipe, workspace: Path, say: Callable[[str], None]) -> Result
     from train.metrics import Record, console_line
 
     job = job_of(recipe, workspace)
+    bring_checkpoint(workspace)
     last = -math.inf
 
     def notify(record: Record) -> None:
         """Every event, but of the steps no more than one in `EVERY` seconds; metrics.jsonl has them all."""
         nonlocal last
         now = time.monotonic()
+        if record["kind"] == "saved":
+            keep_checkpoint(workspace, Path(record["checkpoint"]))
         if record["kind"] != "step" or now - last >= EVERY:
             say(f"  {console_line(record)}")
             last = now

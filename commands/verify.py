@@ -8,6 +8,7 @@ from pathlib import Path
 
 from packing.shards import verify as verify_shards
 from pipeline.files import hash_of, unbroken
+from pipeline.mirror import Mirror, copied
 from pipeline.stage import Record, standing
 from recipes.dump import stands as recipe_stands
 
@@ -27,6 +28,10 @@ def verify(path: Path) -> Verified:
 
     Raises VerifyError or ShardError at the first that is not.
     """
+    if mirror := Mirror.of(path):
+        with copied(path) as copy:
+            yield from _told_of(verify(copy), str(copy), mirror.address(path))
+        return
     if not path.exists():
         raise VerifyError(f"{path}: there is no such folder")
     found = False
@@ -45,6 +50,15 @@ def verify(path: Path) -> Verified:
         raise VerifyError(f"{path / 'recipe.yaml'}: was changed since the run wrote it; run the recipe again")
     if not found:
         raise VerifyError(f"{path}: holds no stage, no shards and no checkpoint")
+
+
+def _told_of(found: Verified, copy: str, address: str) -> Verified:
+    """What is found in a copy, by the address of the original."""
+    try:
+        yield from ((name.replace(copy, address), counts) for name, counts in found)
+    except Exception as fault:
+        fault.args = (str(fault).replace(copy, address),)
+        raise
 
 
 def _stage(folder: Path) -> tuple[str, dict[str, int | float]]:

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 class Packing:
     holdout: float = 0.002
     """Share of each source's documents, chosen by their id, that is kept out of training for evaluation."""
+    holdout_apart: bool = True
+    """Keep documents out of training that resemble a held-out one, of any source, by the threshold and ngram of
+    `dedup.near` or, where it is off, their defaults. Nothing else does it then, and LSH misses some."""
     unit: int = 64_000_000
     """Bytes of text that are packed together: rows are filled from the documents of one unit. 64 MB are some 16,000
     rows of 1,024, enough to fill them to 99.9 % where documents vary in length."""

@@ -1,7 +1,8 @@
 """Stages -> datatrove's executors, made to fail loudly: any number of tasks and workers fills the same folder.
 
-Rank r of N tasks does units r, r + N, ...; a unit that stands is passed over. A unit that fails is written down and
-spares the others; a worker that dies (out of memory, kill) ends the stage with a fault instead of hanging it.
+Rank r of N tasks does units r, r + N, ... of those that do not stand. A unit that fails is written down and spares the
+others; a worker that dies (out of memory, kill) ends the stage with a fault, or on a cluster the unit that it was at.
+What an executor says is not believed: units stand by their own records.
 """
 
 from __future__ import annotations
@@ -9,46 +10,58 @@ from __future__ import annotations
 import os
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import multiprocess
 import orjson
-from datatrove.executor import LocalPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
+from pipeline import local, slurm_queue
+from pipeline.clusters import Cluster, Ray, Slurm
 from pipeline.files import write_atomically
-from pipeline.handover import check_beside
+from pipeline.handover import Reach, check_beside, units_of
+from pipeline.launch import Launch
+from pipeline.mirror import forget, gather, leave
+from pipeline.nodes import Site, build, versions
+from pipeline.outcome import begun, failures, left, undone, unsaid
 from pipeline.perform import perform, sign
 from pipeline.stage import Record, Stage, StageError, Work, begin, standing
 from pipeline.units import Unit
-from pipeline.workers import Watcher, WorkerDied, die_with_parent, interruptible, keep_interrupts, mortal_children
+from pipeline.workers import die_with_parent
 
 logger.disable("datatrove")  # its console talk; what matters is told by the stage's record
 
 WORKER_BYTES = 8_000_000
-"""Input that a worker should have to be worth its start, which takes 2 to 3 seconds."""
+"""Input that a worker, and on a cluster a task, should have to be worth its start, which takes 2 to 3 seconds."""
 
 TASKS_PER_WORKER = 8
-"""Tasks when none are asked for: enough that a worker with light units takes more of them."""
+"""Tasks when none are asked for and several workers share them: one with light units takes more."""
 
+TRIES = 2
+"""Times that a unit is begun on a cluster if its process is killed: once may be the loss of a node, twice is the unit
+(out of memory), and the others should not wait for it."""
 
-SHOWN = 600
-"""Characters shown of a unit's fault; `failed/` has all of it, and the trace."""
+LAUNCHES = 4
+"""Times that what killed processes left is shared out anew: each time half of their units stand or are given up."""
 
 
 @dataclass(frozen=True)
 class Engine:
     """How a stage's units are shared out. No part of any result or fingerprint."""
 
-    workers: int = 1
+    workers: int | None = None
+    """Ranks at work at the same time; if not given one on this machine, and all that a cluster has room for."""
     tasks: int | None = None
+    cluster: Cluster | None = None
+    """What a task asks of a cluster; None for this machine."""
 
     def __post_init__(self) -> None:
-        if self.workers < 1 or (self.tasks is not None and self.tasks < 1):
+        if any(number is not None and number < 1 for number in (self.workers, self.tasks)):
             raise StageError("--workers and --tasks are at least 1")
 
 
@@ -58,15 +71,28 @@ class Units(PipelineStep):  # type: ignore[misc]  # datatrove carries no types
     name = "units"
     type = "bertmill"
 
-    def __init__(self, work: Work, units: Sequence[Unit], folder: Path, suffix: str) -> None:
+    def __init__(
+        self,
+        work: Work,
+        units: Sequence[Unit],
+        folder: Path,
+        suffix: str,
+        site: Site | None = None,
+        reach: Reach | None = None,
+    ) -> None:
         super().__init__()
-        self.work, self.units, self.folder, self.suffix = work, units, folder, suffix
+        self.reach = reach
+        self.work, self.units, self.folder, self.suffix, self.site = work, units, folder, suffix, site
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Any:
         """Do units rank, rank + world_size, ... that do not stand yet; write down those that fail."""
         if multiprocess.parent_process() is not None:
             die_with_parent()  # which itself ends with the run
+        if self.reach:
+            self.reach.arrive()
         for unit in self.units[rank::world_size]:
+            if self.site:
+                self.site.see()
             if standing(self.folder, unit.number, self.suffix) is None:
                 self._do(unit)
         yield from data or ()
@@ -74,8 +100,13 @@ class Units(PipelineStep):  # type: ignore[misc]  # datatrove carries no types
     def _do(self, unit: Unit) -> None:
         running = self.folder / "running" / f"{unit.number:05}"
         failed = self.folder / "failed" / f"{unit.number:05}.json"
-        write_atomically(running, str(os.getpid()).encode())
+        before = _tries(running)
+        write_atomically(running, f"{os.getpid()} {before + 1}".encode())
         try:
+            if self.site:
+                self.site.compare()
+            if before >= TRIES:
+                raise StageError(f"was begun {before} times, and its process killed each time (out of memory or time?)")
             perform(self.work, unit, self.folder, self.suffix)
             failed.unlink(missing_ok=True)
         except (Exception, SystemExit) as fault:
@@ -87,9 +118,17 @@ class Units(PipelineStep):  # type: ignore[misc]  # datatrove carries no types
                 "fault": f"{type(fault).__name__}: {fault}",
                 "trace": trace,
             }
-            write_atomically(failed, orjson.dumps(told, option=orjson.OPT_INDENT_2))
+            leave(failed, orjson.dumps(told, option=orjson.OPT_INDENT_2))
         finally:
             running.unlink(missing_ok=True)
+
+
+def _tries(running: Path) -> int:
+    """How often a unit was begun in this launch by processes that are no more."""
+    try:
+        return int(running.read_bytes().split()[1])
+    except (FileNotFoundError, IndexError, ValueError):
+        return 0
 
 
 Watch = Callable[[Stage, int, int], None]
@@ -100,76 +139,107 @@ def run(stage: Stage, workspace: Path, engine: Engine, watch: Watch | None = Non
     """Bring one stage to its signed end -> (its record, whether anything was done).
 
     A finished stage is returned as it is; a cut-off one goes on with the units that do not stand.
-    Raises StageError where the folder was made with other settings, or where units failed (naming each).
+    Raises StageError where the folder was made with other settings, or where units failed (naming each) or were left.
     """
+    if engine.cluster:
+        workspace = workspace.absolute()  # other nodes are at home elsewhere
     folder = workspace / stage.name
     record = begin(stage, workspace)
     if record.finished:
         return record, False
     began = time.perf_counter()
-    units = list(stage.units(workspace))
-    record.units, record.versions = len(units), _versions()
+    goes_on = _goes_on(folder, engine)
+    units = units_of(stage, workspace)
+    record.units, record.versions = len(units), versions()
     record.write(folder)
-    _sweep(folder)
-    pending = [unit for unit in units if standing(folder, unit.number, stage.suffix) is None]
-    if pending:
+    if not goes_on:
+        _sweep(folder)
+    why = ""
+    if pending := left(stage, folder, units):
         check_beside(workspace, stage, units)
-        _launch(stage, workspace, units, pending, engine, watch)
-    written = [orjson.loads(path.read_bytes()) for path in sorted((folder / "failed").glob("*.json"))]
-    failed = [one for one in written if standing(folder, one["unit"], stage.suffix) is None]
-    if failed:
+        for _ in range(LAUNCHES):
+            why = _launch(stage, workspace, record, units, pending, engine, watch)
+            gather(folder)
+            pending = unsaid(stage, folder, pending)
+            if not (engine.cluster and begun(folder, pending)) or slurm_queue.CANCELLED in why:
+                break
+    told = failures(stage, folder, len(units)) or undone(stage, folder, units, why, far=engine.cluster is not None)
+    if told:
         record.seconds = round(record.seconds + time.perf_counter() - began, 3)
         record.write(folder)
-        raise StageError(_failures(stage, failed, len(units)))
+        raise StageError(told)
+    _sweep(folder)
     return sign(stage, record, folder, began), True
 
 
-def _launch(
-    stage: Stage, workspace: Path, units: Sequence[Unit], pending: Sequence[Unit], engine: Engine, watch: Watch | None
-) -> None:
-    folder = workspace / stage.name
-    size = sum(piece.size for unit in pending for piece in unit.pieces)
-    workers = min(engine.workers, len(pending), max(1, size // WORKER_BYTES))
-    tasks = engine.tasks or min(len(units), max(1, workers * TASKS_PER_WORKER))
-    step = Units(stage.work(workspace), units, folder, stage.suffix)
-    executor = LocalPipelineExecutor(
-        [step],
-        tasks=tasks,
-        workers=min(workers, tasks),
-        logging_dir=str(folder / "log"),
-        skip_completed=False,
-    )
-    watcher = Watcher(stage.name, folder, len(units), lambda done: watch(stage, done, len(units)) if watch else None)
-    if executor.workers > 1:
-        keep_interrupts()
+@contextmanager
+def held(engine: Engine) -> Iterator[None]:
+    """Keep what an engine holds from one stage to the next, and let go of it in the end: the connection to Ray."""
     try:
-        with interruptible(), watcher, mortal_children():
-            executor.run()
-    except (WorkerDied, EOFError, OSError) as fault:  # the latter come from the pipe of a process that was killed
-        if told := watcher.death(wait=0.0 if isinstance(fault, WorkerDied) else 1.0):
-            raise StageError(told) from None
-        raise
+        yield
+    finally:
+        if isinstance(engine.cluster, Ray):
+            from pipeline import on_ray
+
+            on_ray.release()
+
+
+def _goes_on(folder: Path, engine: Engine) -> bool:
+    """Whether jobs of an earlier start are still at work in the folder, which this engine waits for."""
+    if isinstance(engine.cluster, Slurm):
+        from pipeline import on_slurm
+
+        return on_slurm.queued(folder)
+    slurm_queue.refuse_if_queued(folder)
+    return False
+
+
+def _launch(
+    stage: Stage,
+    workspace: Path,
+    record: Record,
+    units: Sequence[Unit],
+    pending: Sequence[Unit],
+    engine: Engine,
+    watch: Watch | None,
+) -> str:
+    """Have the engine do the pending units -> what it says of ranks that did not end well."""
+    folder, total = workspace / stage.name, len(units)
+    site = Site(folder, record.fingerprint, build()) if engine.cluster else None
+    reach = Reach.of(workspace, stage, units) if engine.cluster else None
+    worth = min(len(pending), max(1, sum(piece.size for unit in pending for piece in unit.pieces) // WORKER_BYTES))
+
+    def ready(workers: int, tasks: int) -> Launch:
+        return Launch(
+            step=Units(stage.work(workspace), pending, folder, stage.suffix, site, reach),
+            stage=stage.name,
+            folder=folder,
+            tasks=tasks,
+            workers=min(workers, tasks),
+            total=total,
+            tell=lambda done: watch(stage, done, total) if watch else None,
+        )
+
+    def shared(workers: int, finest: int) -> Launch:
+        return ready(workers, engine.tasks or (min(finest, workers * TASKS_PER_WORKER) if workers > 1 else 1))
+
+    if isinstance(engine.cluster, Slurm):
+        from pipeline import on_slurm
+
+        tasks = engine.tasks or min(worth, on_slurm.MOST)
+        return on_slurm.launch(ready(tasks, tasks), engine.cluster, at_once=engine.workers)
+    if isinstance(engine.cluster, Ray):
+        from pipeline import on_ray
+
+        on_ray.connect()
+        room = on_ray.room(engine.cluster)
+        return on_ray.launch(shared(min(engine.workers or room, room, worth), worth), engine.cluster)
+    return local.launch(shared(min(engine.workers or 1, worth), len(pending)))
 
 
 def _sweep(folder: Path) -> None:
-    """Forget what a killed launch left: drafts, marks of running units, and failures that are tried again."""
+    """Forget what killed processes left: drafts, marks of running units, and failures that are tried again."""
+    forget(folder / "failed")
     for pattern in ("*.draft", "*/*.draft", "running/*", "failed/*.json"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
-
-
-def _failures(stage: Stage, failed: Sequence[dict[str, Any]], total: int) -> str:
-    lines = [
-        f"  unit {one['unit']} ({', '.join(one['files'][:3])}): {' '.join(one['fault'].split())[:SHOWN]}"
-        for one in failed[:10]
-    ]
-    stand = "; the others stand" if len(failed) < total else ""
-    head = f"{stage.name}: {len(failed)} of {total} units failed{stand}. Mend this and run again:"
-    return "\n".join([head, *lines])
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    names = ("bertmill", "datatrove", "numpy", "pyarrow", "tokenizers")
-    return {name: version(name) for name in names}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +17,12 @@ import xxhash
 def durable(path: Path) -> Iterator[Path]:
     """Yield a draft's path; when the block ends well and the draft exists, it is fsynced and renamed to `path`.
 
-    The draft's name holds the process id: a worker that outlived a killed run cannot spoil its successor's draft.
+    The draft's name holds node and process: a worker that outlived a killed run, or was thought lost by its cluster,
+    cannot spoil its successor's draft.
     After a fault the draft is removed.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
+    draft = path.with_name(f"{path.name}.{platform.node()}.{os.getpid()}.draft")
     try:
         yield draft
         if draft.exists():

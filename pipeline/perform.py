@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from pipeline.files import durable, hash_of, sealed, write_atomically
-from pipeline.handover import check
+from pipeline.files import durable, hash_of, sealed
+from pipeline.handover import check, own_files
+from pipeline.mirror import Mirror, save
 from pipeline.stage import Record, Stage, StageError, Work, standing
 from pipeline.tally import Tally
 from pipeline.units import Unit
@@ -20,7 +21,8 @@ UNSIGNED = ("units", "running", "failed", "log")
 def perform(work: Work, unit: Unit, folder: Path, suffix: str) -> None:
     """Do one unit: output written aside, made durable, renamed; then its record, with the file's hash.
 
-    A stop leaves nothing that looks whole. A unit that had nothing to write stands by its record alone.
+    In a mirror each is put into the store, in this order. A stop leaves nothing that looks whole. A unit that had
+    nothing to write stands by its record alone.
     Raises StageError for a file that is not what the stage before signed.
     """
     for piece in unit.pieces:
@@ -35,7 +37,9 @@ def perform(work: Work, unit: Unit, folder: Path, suffix: str) -> None:
     beside = [path for path in sorted(folder.glob(f"*/{name}.*")) if path.parent.name not in UNSIGNED]
     files = {path.relative_to(folder).as_posix(): hash_of(path) for path in beside}
     written = {**tally.counts(), "bytes_written": size, "xxh64": digest, "files": files, "info": tally.info}
-    write_atomically(folder / "units" / f"{name}.json", sealed(written))
+    if mirror := Mirror.of(folder):
+        mirror.put(*([] if size is None else [folder / f"{name}{suffix}"]), *beside)
+    save(folder / "units" / f"{name}.json", sealed(written))
 
 
 def sign(stage: Stage, record: Record, folder: Path, began: float) -> Record:
@@ -53,6 +57,7 @@ def sign(stage: Stage, record: Record, folder: Path, began: float) -> Record:
             f"Mend the input or raise max_bad."
         )
     if stage.finish:
+        own_files(stage, folder)
         stage.finish(folder, [counts["info"] for counts in units])
     span = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name[:5].isdigit()]
     record.files = {path.name: hash_of(path) for path in span if path.name != "stage.json"}

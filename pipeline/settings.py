@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -113,9 +114,10 @@ class Near:
     """Exact Jaccard similarity from which two documents count as one (Lee et al. 2022, section 4.2)."""
     ngram: int = 5
     """Words in a shingle (Lee et al. 2022; FineWeb, section 3.4)."""
-    bands: int = 14
-    rows: int = 8
-    """14 bands of 8 hashes propose a pair of similarity 0.8 with probability 0.92 (FineWeb, section 3.4)."""
+    bands: int = 20
+    rows: int = 6
+    """20 bands of 6 hashes propose a pair of similarity 0.8 with probability 0.998, FineWeb's 14 of 8 (section 3.4)
+    with 0.92. They propose more that are not similar, too, which costs time alone: every pair is verified."""
 
     def __post_init__(self) -> None:
         if not 0 < self.threshold <= 1:
@@ -126,12 +128,132 @@ class Near:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lines:
+    """Lines that many documents of a site have: menus, notices, footers. C4 (Raffel et al. 2020, section 2.2), CCNet
+    (Wenzek et al. 2020) and DCLM (Li et al. 2024, section 4.3) remove them across the whole corpus."""
+
+    sources: tuple[str, ...] = ()
+    """Sources whose lines are compared; those of kind web if none is named. Lines of code repeat as they should."""
+    unit: Literal["line", "paragraph"] = "line"
+    """What is compared and removed. Our web documents have no blank lines once C4's rules have gone over them."""
+    scope: Literal["site", "source", "all"] = "site"
+    """Where it repeats: in one site, one source, or in all `sources` together. Boilerplate is a site's own; a sentence
+    that many sites have may be a quotation, and near-duplicates are found elsewhere."""
+    max_documents: int = 6
+    """Documents of the scope that may have a line; one in more is repeated (Llama 3, Dubey et al. 2024, section 3.1.1:
+    6, in 30 million documents). C4's rule is 1."""
+    keep: Literal["first", "none"] = "first"
+    """Where a repeated line stays: in the document with the smallest id (C4: all but one), so that a paragraph which
+    is content is not lost; or in none."""
+    min_line_words: int = 5
+    """Words from which a line is compared (DCLM's bff: 5): shorter ones are headings, and lines of code and tables."""
+    min_words: int = 50
+    """A document that lost lines is dropped if fewer words are left (Gopher, Rae et al. 2021, appendix A.1.1)."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("max_documents", 1), ("min_line_words", 1), ("min_words", 0)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is at least {least}, not {getattr(self, name)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Substrings:
+    """Long runs of tokens that stand in a text earlier, of any source, or earlier in the same text (Lee et al. 2022,
+    section 4.1). A token is a word or a symbol of pipeline/words.py; the tokenizer is trained on what is left."""
+
+    tokens: int = 50
+    """From how many tokens in a row (Lee et al. 2022, section 4.1: 50 of GPT-2's)."""
+    action: Literal["remove", "mask"] = "remove"
+    """Take them out; or put `marker` in the place of each, and tell in the metadata where it stands for what length."""
+    marker: str = "[...]"
+    max_repeated: float = 0.8
+    """A document of which this share of the tokens or more stands earlier is dropped whole, unless a run of `tokens`
+    tokens is left of it: scraps are no text. Our choice."""
+
+    def __post_init__(self) -> None:
+        if self.tokens < 4:
+            raise ValueError(f"tokens is at least 4, not {self.tokens}; 50 is usual")
+        if not 0 < self.max_repeated <= 1:
+            raise ValueError(f"max_repeated is a share above 0 and up to 1, not {self.max_repeated:g}")
+        if not self.marker:
+            raise ValueError("marker is empty; write one such as '[...]', or action: remove")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dedup:
     exact: bool = True
     """Drop documents whose normalised text occurred before, in any source."""
     near: Near | None = field(default_factory=Near)
     prefer: tuple[str, ...] = ()
     """Sources whose copy is kept first; sources not named come after, in the order of their names."""
+    against: tuple[str, ...] = ()
+    """Folders of earlier runs: what duplicates one of their documents goes, and their signatures are read as they
+    are. `bands`, `rows`, `ngram` and `exact` must be those of the earlier runs."""
+    lines: Lines | None = None
+    substrings: Substrings | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decontaminate:
+    """What a model is evaluated on is kept out of its training: n-grams of words, as GPT-3 had it (Brown et al. 2020,
+    appendix C), with what makes one of them evidence told in docs/decontamination.md."""
+
+    against: str | tuple[str, ...] | Mapping[str, str | tuple[str, ...]]
+    """Evaluation files: a pattern or several, each file being a set of its own, or a pattern or several for each set's
+    name. .jsonl, .json, .csv, .tsv, .txt (.gz, .zst), .parquet, .arrow."""
+    columns: tuple[str, ...] = ()
+    """The columns that hold texts, `a.b` in objects; all that do if none is named."""
+    ngram: int = 13
+    """Words of an n-gram (GPT-3: 13)."""
+    short: int = 8
+    """Words of an n-gram of a text that has fewer than `ngram` (the least that GPT-3 used). Texts of fewer still cannot
+    be looked for, and the report counts them."""
+    characters: int = 2
+    """Characters that count as a word in Han, Kana, Thai, Lao, Khmer and Myanmar, which have no spaces: 13 English
+    words are 75 letters of 1 to 1.3 bits, as are some 20 to 25 Han or Kana of 4."""
+    least: int = 3
+    """N-grams of a text that a document has to hold at least, a tenth of them if those are more, or half if those are
+    fewer. Measured: of 11,700 documents 11 hold some 13-gram of 134,000 evaluation rows, 5 of them by
+    accident (`meta name viewport ...`); these 5 hold 1 to 6, which is a hundredth to a twentieth of the text."""
+    enough: int = 8
+    """N-grams that are always enough: 20 words in a row."""
+    frequent: int = 10
+    """An n-gram in more documents than this is no evidence but for long copies (GPT-3: 10)."""
+    action: Literal["drop", "cut"] = "drop"
+    """What becomes of a document: it goes, or what was found in it does."""
+    around: int = 200
+    """Characters that are cut on each side as well (GPT-3: 200)."""
+    shortest: int = 200
+    """Characters under which a piece between two cuts goes (GPT-3: 200)."""
+    most_pieces: int = 10
+    """A document that falls into more pieces goes whole (GPT-3: 10)."""
+    max_bad: float = 0.01
+    """Share of broken rows of evaluation files above which they are refused."""
+
+    @property
+    def sets(self) -> dict[str, tuple[str, ...]]:
+        """The patterns of each set; those of sets without a name under ''."""
+        named = self.against if isinstance(self.against, Mapping) else {"": self.against}
+        return {name: (given,) if isinstance(given, str) else tuple(given) for name, given in named.items()}
+
+    def __post_init__(self) -> None:
+        check_share(max_bad=self.max_bad)
+        for name, patterns in self.sets.items():
+            if not patterns or not all(patterns):
+                raise ValueError("against names no file; give a pattern such as eval/**/*.jsonl")
+            if "/" in name or (not name and isinstance(self.against, Mapping)):
+                raise ValueError(f"'{name}' cannot name a set; use letters, digits, '-' and '_'")
+        if not self.sets:
+            raise ValueError("against names no file; give a pattern such as eval/**/*.jsonl")
+        if not 4 <= self.short < self.ngram <= 50:
+            raise ValueError(f"short is at least 4, ngram more and up to 50; not {self.short} and {self.ngram}")
+        if not 1 <= self.characters <= 4:
+            raise ValueError(f"characters is from 1 to 4, not {self.characters}")
+        if not 1 <= self.least <= self.enough:
+            raise ValueError(f"least is from 1 to enough, not {self.least}; enough is {self.enough}")
+        for name, least in (("frequent", 0), ("around", 0), ("shortest", 0), ("most_pieces", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} is at least {least}, not {getattr(self, name)}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import orjson
 
 from pipeline.files import sealed, write_atomically
+from pipeline.mirror import Mirror, save
 from pipeline.units import Unit
 
 if TYPE_CHECKING:
@@ -88,6 +89,8 @@ class Record:
     def read(cls, folder: Path) -> Record | None:
         """The record of a folder, or None where no stage began. Raises StageError if it cannot be understood."""
         path = folder / "stage.json"
+        if mirror := Mirror.of(folder):
+            mirror.refresh(path, folder / "inputs.json")
         if not path.exists():
             return None
         try:
@@ -108,7 +111,11 @@ class Record:
         return record
 
     def write(self, folder: Path) -> None:
-        write_atomically(folder / "stage.json", sealed(asdict(self)))
+        """Write it; in a store behind the files that it tells of."""
+        if mirror := Mirror.of(folder):
+            beside = [folder / name for name in self.files] or [folder / "inputs.json"]
+            mirror.put(*(path for path in beside if path.exists()))
+        save(folder / "stage.json", sealed(asdict(self)))
 
 
 def begin(stage: Stage, workspace: Path) -> Record:
@@ -124,6 +131,7 @@ def begin(stage: Stage, workspace: Path) -> Record:
     if record and record.fingerprint != fingerprint:
         raise _stale(folder, stage, _changes(record, stage, earlier, _read_inputs(folder), inputs))
     if record is None:
+        clear(folder)  # of a stage that was being started over as its run was killed
         folder.mkdir(parents=True, exist_ok=True)
         if inputs:
             write_atomically(folder / "inputs.json", orjson.dumps(inputs, option=orjson.OPT_SORT_KEYS))
@@ -185,16 +193,25 @@ def flat(settings: Any, place: str = "") -> dict[str, Any]:
 
 
 def standing(folder: Path, number: int, suffix: str) -> dict[str, Any] | None:
-    """The unit's counts if its output stands: the file is there and as long as its unit record says."""
+    """The unit's counts if its output stands: the file is there and as long as its unit record says.
+
+    In a mirror the record does: the file is in the store, and compared with it before it is used.
+    """
+    mirror = Mirror.of(folder)
+    if mirror:
+        mirror.refresh_unit(folder, number)
     try:
         counts: dict[str, Any] = orjson.loads((folder / "units" / f"{number:05}.json").read_bytes())
-        size = (folder / f"{number:05}{suffix}").stat().st_size if counts["bytes_written"] is not None else None
+        written = counts["bytes_written"]
+        size = written if mirror or written is None else (folder / f"{number:05}{suffix}").stat().st_size
     except (FileNotFoundError, orjson.JSONDecodeError, KeyError):
         return None
-    return counts if size == counts["bytes_written"] else None
+    return counts if size == written else None
 
 
 def clear(folder: Path) -> None:
     """Remove a stage's folder so that it starts over; the signature goes first, so a stop leaves it unsigned."""
+    if mirror := Mirror.of(folder):
+        mirror.clear(folder)
     (folder / "stage.json").unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None

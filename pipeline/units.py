@@ -5,10 +5,13 @@ from __future__ import annotations
 import glob
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from pipeline.stores import URL, why
 
 if TYPE_CHECKING:
     from pipeline.settings import Source
@@ -17,9 +20,6 @@ if TYPE_CHECKING:
 class InputError(Exception):
     """The input files are not as the recipe says; the message names pattern or file, and the mend."""
 
-
-URL = "://"
-"""What tells the address of a store that fsspec knows (s3://, gs://, hf://, memory://) from a path."""
 
 VERSION = ("etag", "ETag", "blob_id", "mtime", "last_modified", "LastModified", "updated", "created")
 """What stores call the mark that changes with a file's content, the surest first."""
@@ -30,7 +30,8 @@ class Signed:
     """What the stage that made a file says of it."""
 
     stage: str
-    size: int
+    size: int | None
+    """None where the hash alone is told."""
     xxh64: str
 
 
@@ -135,8 +136,7 @@ def _in_store(pattern: str, root: Path, where: str) -> list[Piece]:
         store, path = fsspec.core.url_to_fs(pattern)
         listed: dict[str, dict[str, Any]] = store.glob(path, detail=True)
     except Exception as fault:  # every store has its own faults
-        told = " ".join(str(fault).split())[:300] or type(fault).__name__
-        raise InputError(f"{where}: {pattern} cannot be listed ({told})") from None
+        raise InputError(f"{where}: {pattern} cannot be listed ({why(fault, pattern)})") from None
     files = {store.unstrip_protocol(name): info for name, info in listed.items() if info["type"] == "file"}
     folders = [Path(store.unstrip_protocol(name)) for name, info in listed.items() if info["type"] == "directory"]
     inside = {parent for file in files for parent in Path(file).parents}
@@ -147,10 +147,16 @@ def _in_store(pattern: str, root: Path, where: str) -> list[Piece]:
             path=file,
             name=_absolute(file).relative_to(root).as_posix(),
             size=int(info.get("size") or 0),
-            version=next((str(info[key]) for key in VERSION if info.get(key) is not None), ""),
+            version=version(info),
         )
         for file, info in files.items()
     ]
+
+
+def version(info: Mapping[str, Any]) -> str:
+    """A store's mark of a file's content, the same from a listing as from the file; nothing where it has none."""
+    mark = next((info[key] for key in VERSION if info.get(key) is not None), "")
+    return str(mark.timestamp() if isinstance(mark, datetime) else mark)
 
 
 def _absolute(pattern: str) -> Path:

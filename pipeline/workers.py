@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import multiprocess
 from multiprocess import forkserver
@@ -32,19 +32,42 @@ class WorkerDied(BaseException):  # no Exception: a unit that is at work meanwhi
     """Raised in the main thread while it waits for a pool that has lost a worker."""
 
 
-class Watcher(threading.Thread):
+class Progress(threading.Thread):
+    """Tells how many units of a folder stand, as long as its block lasts."""
+
+    def __init__(self, folder: Path, tell: Callable[[int], None]) -> None:
+        super().__init__(daemon=True)
+        self.folder, self.tell = folder, tell
+        self._over = threading.Event()
+
+    def run(self) -> None:
+        while not self._over.wait(LOOKS):
+            self.look()
+
+    def look(self) -> None:
+        self.tell(len(list((self.folder / "units").glob("*.json"))))
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self.join()
+
+
+class Watcher(Progress):
     """Tells a launch's progress, and interrupts the main thread if a process died: the pool would wait for ever."""
 
     def __init__(self, stage: str, folder: Path, total: int, tell: Callable[[int], None]) -> None:
-        super().__init__(daemon=True)
-        self.stage, self.folder, self.total, self.tell = stage, folder, total, tell
+        super().__init__(folder, tell)
+        self.stage, self.total = stage, total
         self._seen: dict[int, multiprocess.Process] = {}
-        self._over = threading.Event()
 
     def run(self) -> None:
         """Tell the progress until the stage is over; of a death, interrupt the main thread, and end all if it hangs."""
         while not self._over.wait(LOOKS):
-            self.tell(len(list((self.folder / "units").glob("*.json"))))
+            self.look()
             if (told := self.death()) and not self._over.is_set():
                 signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
                 if not self._over.wait(PATIENCE):
@@ -78,22 +101,14 @@ class Watcher(threading.Thread):
         marks: dict[int, int] = {}
         for path in (self.folder / "running").glob("[0-9]" * 5):
             try:
-                marks[int(path.read_bytes())] = int(path.name)
-            except (FileNotFoundError, ValueError):
+                marks[int(path.read_bytes().split()[0])] = int(path.name)
+            except (FileNotFoundError, ValueError, IndexError):
                 continue
         return marks
 
     def _left(self) -> bool:
         ended = {path.stem for folder in ("units", "failed") for path in (self.folder / folder).glob("*.json")}
         return len(ended) < self.total
-
-    def __enter__(self) -> Watcher:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self.join()
 
 
 def _alive(pid: int) -> bool:

@@ -136,8 +136,11 @@ def underfull(recipe: Recipe, workspace: Path) -> list[str]:
 
 
 def disk(recipe: Recipe, found: Mapping[str, Supply]) -> int:
-    """Bytes the work folder will take, about: documents three times in zstd Parquet, rows, and checkpoints."""
-    documents = sum(3 * supply.tokens * 4 // 3 for supply in found.values())  # 4 bytes a token, zstd 3 to 1
+    """Bytes the work folder will take, about: documents in zstd Parquet at each stage, rows, and checkpoints."""
+    dedup = recipe.dedup
+    later = (dedup.lines, dedup.substrings, recipe.decontaminate, recipe.packing.holdout_apart)
+    times = 3 + sum(map(bool, later))
+    documents = sum(times * supply.tokens * 4 // 3 for supply in found.values())  # 4 bytes a token, zstd 3 to 1
     vocab = vocabulary(recipe)
     wide = 2 if vocab <= 65_535 else 4
     rows = sum(

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from model.settings import BASE, Shape
 from packing.settings import Packing
-from pipeline.settings import CodeSource, Dedup, ScienceSource, TextSource, Tokenizer, WebSource
+from pipeline.settings import CodeSource, Decontaminate, Dedup, ScienceSource, TextSource, Tokenizer, WebSource
 from train.settings import Train
 
 Place = tuple[str | int, ...]
@@ -37,6 +37,7 @@ class Recipe:
     """Bytes of input files that one unit of work takes together; a larger file is a unit of its own."""
     sources: Mapping[str, Annotated[WebSource | CodeSource | ScienceSource | TextSource, Field(discriminator="kind")]]
     dedup: Dedup = field(default_factory=Dedup)
+    decontaminate: Decontaminate | None = None
     tokenizer: Tokenizer = field(default_factory=Tokenizer)
     packing: Packing = field(default_factory=Packing)
     model: Shape = BASE
@@ -62,6 +63,12 @@ class Recipe:
         for name in self.dedup.prefer:
             if name not in self.sources:
                 yield ("dedup", "prefer"), f"there is no source '{name}'; the sources are {known}"
+        if self.dedup.lines:
+            for name in self.dedup.lines.sources:
+                if name not in self.sources:
+                    yield ("dedup", "lines", "sources"), f"there is no source '{name}'; the sources are {known}"
+            if not self.compared_by_line:
+                yield ("dedup", "lines"), f"no source is of kind web; name sources: some of {known}"
         for number, phase in enumerate(self.train.phases):
             place = ("train", "phases", number)
             for name in phase.mix:
@@ -73,6 +80,12 @@ class Recipe:
                     (*place, "context"),
                     f"{phase.context} is too short for pieces of {self.packing.shortest} tokens",
                 )
+
+    @property
+    def compared_by_line(self) -> list[str]:
+        """The sources whose lines are compared, by name."""
+        named = self.dedup.lines.sources if self.dedup.lines else ()
+        return sorted(named or (name for name, source in self.sources.items() if source.kind == "web"))
 
     @property
     def contexts(self) -> list[int]:

@@ -11,10 +11,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.dedup.keep import keep_survivors
+from pipeline.dedup import copies, pairs, shingles, similar
+from pipeline.engines import Engine
 from pipeline.settings import Dedup, Near
-from pipeline.tally import SAMPLES, Tally
-from tests.toy_duplicates import Corpus, deduplicate, find, keep, name_of, planted, removed, sign, unit, write
+from pipeline.tally import SAMPLES
+from tests.toy_duplicates import Corpus, counts, deduplicate, go, name_of, planted, removed, stages, survivors, write
 
 PREFER = ("science", "web")
 
@@ -81,12 +82,30 @@ def test_other_files_other_units_and_another_order_give_the_same_survivors(tmp_p
         assert deduplicate(tmp_path / str(run), corpus, settings, files, seed) == first
 
 
-def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_files_give_the_same_bytes_whatever_the_number_of_tasks(tmp_path: Path) -> None:
     corpus, settings = planted(80), Dedup()
-    deduplicate(tmp_path / "a", corpus, settings, 3)
-    deduplicate(tmp_path / "b", corpus, settings, 3)
-    for path in (tmp_path / "a").rglob("*.parquet"):
-        assert path.read_bytes() == (tmp_path / "b" / path.relative_to(tmp_path / "a")).read_bytes()
+    for tasks in (1, 4, 7):
+        deduplicate(tmp_path / str(tasks), corpus, settings, 5, engine=Engine(tasks=tasks))
+    paths = [path for path in (tmp_path / "1").rglob("0*.*") if path.suffix in (".parquet", ".arrow")]
+    assert len(paths) > 50
+    for path in paths:
+        for other in ("4", "7"):
+            assert path.read_bytes() == (tmp_path / other / path.relative_to(tmp_path / "1")).read_bytes()
+
+
+def test_the_cut_of_the_work_is_no_part_of_the_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    corpus, settings = planted(200), Dedup(near=Near(bands=20, rows=5), prefer=PREFER)
+    whole = deduplicate(tmp_path / "whole", corpus, settings, files=2)
+    listed = sorted(removed(tmp_path / "whole"), key=lambda row: str(row["id"]))
+    for module, name, value in [
+        (copies, "PART", 40), (pairs, "KEYS", 500), (similar, "RANGE", 30), (similar, "CHUNK", 10),
+        (similar, "SHINGLES", 3_000), (shingles, "TOGETHER", 2_000), (shingles, "STEP", 7),
+    ]:  # fmt: skip
+        monkeypatch.setattr(module, name, value)
+    assert deduplicate(tmp_path / "cut", corpus, settings, files=2) == whole
+    assert sorted(removed(tmp_path / "cut"), key=lambda row: str(row["id"])) == listed
+    assert len(list((tmp_path / "cut" / "pairs").glob("0*.arrow"))) > 20
+    assert len(list((tmp_path / "cut" / "similar").glob("0*.arrow"))) > 5
 
 
 @pytest.mark.parametrize(
@@ -155,13 +174,11 @@ def test_thousands_of_near_copies_of_one_page_leave_one(tmp_path: Path) -> None:
 
 def test_counts_cover_every_document_and_samples_stay_few(tmp_path: Path) -> None:
     corpus = {"web": {f"d{n}": "always the same" for n in range(SAMPLES + 51)}}
-    write(tmp_path, corpus)
-    sign(tmp_path, Dedup())
-    tally = find(tmp_path, Dedup())
-    assert tally.documents_in == SAMPLES + 51
-    assert tally.dropped == {"exact_duplicate": SAMPLES + 50}
-    tally.write_samples(tmp_path / "dropped.parquet")
-    samples = pq.read_table(tmp_path / "dropped.parquet").to_pylist()
+    deduplicate(tmp_path, corpus, Dedup())
+    assert counts(tmp_path, "duplicates")["documents_in"] == SAMPLES + 51
+    assert counts(tmp_path, "duplicates")["dropped"] == {"exact_duplicate": SAMPLES + 50}
+    assert counts(tmp_path, "duplicates") == counts(tmp_path, "dedup/web")
+    samples = pq.read_table(tmp_path / "duplicates" / "dropped" / "00000.parquet").to_pylist()
     assert len(samples) == SAMPLES
     assert samples[0]["value"] == f"1 of {min(name_of(corpus))}"
     assert re.fullmatch(r"web/00000\.parquet#\d+", samples[0]["origin"])
@@ -169,11 +186,8 @@ def test_counts_cover_every_document_and_samples_stay_few(tmp_path: Path) -> Non
 
 def test_a_dropped_document_is_shown_with_its_text_and_what_it_duplicates(tmp_path: Path) -> None:
     text = " ".join(f"word{n}" for n in range(200))
-    write(tmp_path, {"web": {"a": text}, "xml": {"b": text + " end"}})
-    sign(tmp_path, Dedup())
-    find(tmp_path, Dedup())
-    keep(tmp_path, 0.8).write_samples(tmp_path / "dropped.parquet")
-    (sample,) = pq.read_table(tmp_path / "dropped.parquet").to_pylist()
+    deduplicate(tmp_path, {"web": {"a": text}, "xml": {"b": text + " end"}}, Dedup())
+    (sample,) = pq.read_table(tmp_path / "dedup" / "xml" / "dropped" / "00000.parquet").to_pylist()
     (row,) = removed(tmp_path)
     assert (sample["reason"], sample["threshold"]) == ("near_duplicate", "0.8")
     assert sample["value"] == f"{196 / 197:.4g} of {row['kept']}"
@@ -181,26 +195,24 @@ def test_a_dropped_document_is_shown_with_its_text_and_what_it_duplicates(tmp_pa
     assert sample["origin"] == "file#b"
 
 
-def test_a_part_of_a_file_keeps_its_own_survivors(tmp_path: Path) -> None:
-    corpus = {"web": {f"d{n}": f"text number {n % 30}" for n in range(50)}}
-    whole = deduplicate(tmp_path, corpus, Dedup())
-    path = tmp_path / "filter" / "web" / "00000.parquet"
-    pq.write_table(pq.read_table(path), path, row_group_size=8)
-    found: list[str] = []
-    for groups in ((0, 3), (3, 7)):
-        out, tally = tmp_path / "part.parquet", Tally()
-        keep_survivors(
-            unit(path, 0, groups), out, tally, source="web", duplicates=tmp_path / "duplicates", threshold=0.8
-        )
-        found += pq.read_table(out)["origin"].to_pylist()
-    assert {origin.removeprefix("file#") for origin in found} == whole
-    assert len(found) == len(whole)
+def test_of_equals_the_one_with_the_best_score_stays_and_one_without_a_score_comes_last(tmp_path: Path) -> None:
+    text = " ".join(f"word{n}" for n in range(200))
+    corpus = {"web": {name: f"{text} {name}" for name in "abcdef"}, "xml": {"best": f"{text} x"}}
+    for run, (scores, kept) in enumerate(
+        [({"a": 0.1, "c": 0.7, "d": 0.3, "best": 0.9}, "c"), ({"e": -3.0}, "e"), ({}, name_of(corpus)[min(
+            id for id, name in name_of(corpus).items() if name != "best")])]
+    ):  # fmt: skip
+        work = tmp_path / str(run)
+        go(work, stages(write(work, corpus, files=2, scores=scores), Dedup()))
+        assert survivors(work) == {kept}
+    go(tmp_path / "p", stages(write(tmp_path / "p", corpus, scores={"c": 0.7}), Dedup(prefer=("xml",))))
+    assert survivors(tmp_path / "p") == {"best"}
 
 
 def test_survivors_are_the_same_rows_as_before_but_say_for_how_many_they_stand(tmp_path: Path) -> None:
     deduplicate(tmp_path, planted(60), Dedup(), files=2)
-    before = {r["id"]: r for p in (tmp_path / "filter").glob("*/*.parquet") for r in pq.read_table(p).to_pylist()}
-    after = [r for p in (tmp_path / "dedup").glob("*/*.parquet") for r in pq.read_table(p).to_pylist()]
+    before = {r["id"]: r for p in (tmp_path / "filter").glob("*/0*.parquet") for r in pq.read_table(p).to_pylist()}
+    after = [r for p in (tmp_path / "dedup").glob("*/0*.parquet") for r in pq.read_table(p).to_pylist()]
     clusters = Counter(row["kept"] for row in removed(tmp_path))
     sizes = {row["id"]: json.loads(row["metadata"] or "{}").get("copies", 1) for row in after}
     assert sizes == {id: clusters[id] + 1 for id in sizes}
@@ -212,8 +224,3 @@ def test_survivors_are_the_same_rows_as_before_but_say_for_how_many_they_stand(t
 
 def test_no_documents_at_all_are_no_fault(tmp_path: Path) -> None:
     assert deduplicate(tmp_path, {"web": {}, "xml": {}}, Dedup()) == set()
-
-
-def test_nothing_but_the_list_is_left_behind(tmp_path: Path) -> None:
-    deduplicate(tmp_path, planted(60), Dedup())
-    assert [path.name for path in (tmp_path / "duplicates").iterdir()] == ["00000.parquet"]

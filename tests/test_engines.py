@@ -7,71 +7,21 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pipeline.documents import Dropped
 from pipeline.engines import Engine, run
-from pipeline.stage import Record, Stage, StageError, Work
-from pipeline.tally import Tally
-from pipeline.units import Unit, find, group, stamps
+from pipeline.stage import Record, StageError
+from tests.toy_numbers import contents, numbers, raw_numbers
 
 ROOT = Path(__file__).parents[1]
 
 
-def double(unit: Unit, out: Path, tally: Tally, *, factor: int, broken: str = "") -> None:
-    lines: list[str] = []
-    for piece in unit.pieces:
-        for number, line in enumerate(Path(piece.path).read_text().splitlines()):
-            tally.read(1, len(line))
-            if piece.name == broken:
-                raise RuntimeError(f"{piece.name}#{number}: broken on purpose")
-            if not line.isdigit():
-                tally.drop(Dropped(at=str(number), reason="bad_number", text=line), f"{piece.name}#{number}")
-            elif int(line) % 2:
-                tally.drop(Dropped(at=str(number), reason="odd", value=line), f"{piece.name}#{number}")
-            else:
-                tally.kept(1, len(line))
-                lines.append(str(int(line) * factor))
-    out.write_text("\n".join(lines))
-
-
-def numbers(
-    raw: Path, name: str = "double", factor: int = 2, reads: tuple[Stage, ...] = (), max_bad: float = 1.0, **work: Any
-) -> Stage:
-    def prepared(_: Path) -> Work:
-        return partial(double, factor=factor, **work)
-
-    patterns = [f"{raw}/*.txt"]
-    return Stage(
-        name=name,
-        work=prepared,
-        units=lambda _: group(find(patterns), 40),
-        reads=reads,
-        settings={"factor": factor},
-        inputs=lambda: stamps(find(patterns)),
-        suffix=".txt",
-        max_bad=max_bad,
-    )
-
-
 @pytest.fixture
 def raw(tmp_path: Path) -> Path:
-    folder = tmp_path / "raw"
-    folder.mkdir()
-    for number in range(6):
-        (folder / f"{number}.txt").write_text("\n".join(str(number * 100 + n) for n in range(10)))
-    return folder
-
-
-def contents(folder: Path) -> Mapping[str, bytes]:
-    """All that a stage made, but for its log and the seconds it took."""
-    files = {str(path.relative_to(folder)): path for path in folder.rglob("*") if path.is_file()}
-    return {name: path.read_bytes() for name, path in files.items() if not name.startswith(("log", "stage.json"))}
+    return raw_numbers(tmp_path / "raw")
 
 
 def test_a_stage_fills_its_folder_and_signs_it(raw: Path, tmp_path: Path) -> None:
@@ -176,10 +126,10 @@ def test_a_damaged_record_is_told_in_one_line(raw: Path, tmp_path: Path) -> None
         run(numbers(raw), tmp_path / "work", Engine())
 
 
-@pytest.mark.parametrize("wrong", [{"workers": 0}, {"tasks": 0}])
-def test_no_workers_or_tasks_are_refused(wrong: dict[str, int]) -> None:
+@pytest.mark.parametrize(("workers", "tasks"), [(0, None), (None, 0)])
+def test_no_workers_or_tasks_are_refused(workers: int | None, tasks: int | None) -> None:
     with pytest.raises(StageError, match="at least 1"):
-        Engine(**wrong)
+        Engine(workers=workers, tasks=tasks)
 
 
 SLOW = """
@@ -312,13 +262,10 @@ def manager(pid: int) -> int:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-@pytest.mark.parametrize("workers", [1, 2])
-def test_the_process_between_the_workers_that_is_killed_ends_the_stage_with_a_line(
-    raw: Path, tmp_path: Path, workers: int
-) -> None:
+def test_the_process_between_the_workers_that_is_killed_ends_the_stage_with_a_line(raw: Path, tmp_path: Path) -> None:
     folder = tmp_path / "work" / "slow"
-    process = slow_run(tmp_path, raw, work=str(tmp_path / "work"), pause=0.05, workers=workers)
-    while len(list((folder / "running").glob("*"))) < workers:
+    process = slow_run(tmp_path, raw, work=str(tmp_path / "work"), pause=0.05, workers=2)
+    while len(list((folder / "running").glob("*"))) < 2:
         assert process.poll() is None, process.stderr and process.stderr.read()
     os.kill(manager(process.pid), signal.SIGKILL)
     _, said = process.communicate(timeout=60)

@@ -102,12 +102,26 @@ def test_a_file_that_was_changed_since_it_was_signed_is_not_used(
     prepare(asked, work, Engine(), until=later, redo=["filter/t"])
 
 
+def test_units_of_a_stage_that_was_being_cleared_as_its_run_was_killed_do_not_stand(
+    recipe: Callable[..., Path], tmp_path: Path
+) -> None:
+    asked, work = load(recipe()), tmp_path / "work"
+    prepare(asked, work, Engine(), until="filter/t")
+    (work / "filter/t/stage.json").unlink()  # `clear` begins with it
+    file, told = work / "filter/t/00001.parquet", work / "filter/t/units/00001.json"
+    good = file.read_bytes()
+    file.write_bytes(b"of other settings")
+    told.write_text(json.dumps(json.loads(told.read_bytes()) | {"bytes_written": 17}))
+    prepare(asked, work, Engine(), until="filter/t")
+    assert file.read_bytes() == good
+
+
 @pytest.mark.parametrize("at", [100, -1])
 def test_rows_are_not_packed_of_a_changed_file(recipe: Callable[..., Path], tmp_path: Path, at: int) -> None:
     asked = load(recipe())
     prepare(asked, tmp_path, Engine(), until="tokenizer")
-    changed(tmp_path / "dedup/t/00002.parquet", at)
-    with pytest.raises(StageError, match=r"dedup/t/00002.parquet: is not what dedup/t signed; .* --redo dedup/t"):
+    changed(tmp_path / "apart/t/00002.parquet", at)
+    with pytest.raises(StageError, match=r"apart/t/00002.parquet: is not what apart/t signed; .* --redo apart/t"):
         prepare(asked, tmp_path, Engine(), until="pack")
 
 

@@ -16,14 +16,20 @@ from pipeline.stage import StageError
 from pipeline.tally import Tally
 from pipeline.units import Piece, Unit
 
-SCHEME = Scheme.of(Dedup())
+SCHEME = Scheme.of(Dedup(near=Near(bands=14, rows=8)))
 
 
-def signed(folder: Path, texts: list[str], scheme: Scheme = SCHEME) -> tuple[pa.Table, Tally]:
+def signed(
+    folder: Path, texts: list[str], scheme: Scheme = SCHEME, noted: dict[int, dict[str, float]] | None = None
+) -> tuple[pa.Table, Tally]:
     documents, out, tally = folder / "00004.parquet", folder / "signatures.parquet", Tally()
     with DocumentWriter(documents) as writer:
         for number, text in enumerate(texts):
-            writer.write_row(record(Document(at=str(number), text=text), "web", "text", "file"))
+            writer.write_row(
+                record(
+                    Document(at=str(number), text=text, metadata=(noted or {}).get(number, {})), "web", "text", "file"
+                )
+            )
     unit = Unit(4, (Piece(str(documents), documents.name, documents.stat().st_size),))
     sign_documents(unit, out, tally, source="web", scheme=scheme)
     tally.check("signatures")
@@ -44,6 +50,11 @@ def test_there_is_a_row_for_every_document_in_order(tmp_path: Path) -> None:
     assert tally.counts()["bytes_out"] == sum(row["bytes"] for row in rows)
 
 
+def test_the_score_that_the_filters_noted_goes_along(tmp_path: Path) -> None:
+    table, _ = signed(tmp_path, ["a", "b", "c"], noted={0: {"quality": 0.25}, 2: {"copies": 3}})
+    assert table["quality"].to_pylist() == [0.25, None, None]
+
+
 def test_a_signature_is_what_it_has_always_been(tmp_path: Path) -> None:
     table, _ = signed(tmp_path, ["The quick brown fox jumps over the lazy dog."])
     (row,) = table.to_pylist()
@@ -53,10 +64,10 @@ def test_a_signature_is_what_it_has_always_been(tmp_path: Path) -> None:
 
 
 def test_a_part_that_is_not_asked_for_leaves_no_column(tmp_path: Path) -> None:
-    assert signed(tmp_path, ["a"], Scheme.of(Dedup(near=None)))[0].column_names == ["id", "bytes", "exact"]
+    assert signed(tmp_path, ["a"], Scheme.of(Dedup(near=None)))[0].column_names == ["id", "bytes", "quality", "exact"]
     near = Near(bands=2, rows=3)
     names = signed(tmp_path, ["a"], Scheme.of(Dedup(exact=False, near=near)))[0].column_names
-    assert names == ["id", "bytes", "words", "band_00", "band_01"]
+    assert names == ["id", "bytes", "quality", "words", "band_00", "band_01"]
 
 
 def test_documents_of_one_batch_or_many_and_of_megabytes_sign_the_same(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ from pipeline.dedup.survivors import KEPT, decide, first_copies, jaccard, settle
 
 def verdicts(sets: list[set[int]], pairs: list[tuple[int, int]], threshold: float) -> tuple[list[int], list[float]]:
     arrays = [np.array(sorted(one), np.uint64) for one in sets]
-    ends = np.cumsum([0, *(len(one) for one in arrays)])
-    bounds = np.stack([ends[:-1], ends[1:]], axis=1)
     ordered = sorted(pairs, key=lambda pair: (pair[1], pair[0]))
-    first, second = (np.array([pair[side] for pair in ordered], np.int32) for side in (0, 1))
-    instead, similarity = decide(second, first, np.concatenate(arrays), bounds, threshold)
+    found = [(a, b, jaccard(arrays[a], arrays[b], threshold)) for a, b in ordered]
+    similar = [(b << 32 | a, j) for a, b, j in found if j >= threshold]
+    instead, similarity = np.full(len(sets), KEPT, np.int32), np.zeros(len(sets))
+    decide(np.array([p for p, _ in similar], np.uint64), np.array([j for _, j in similar]), instead, similarity)
     return instead.tolist(), similarity.tolist()
 
 
@@ -67,15 +67,19 @@ def test_the_first_of_equal_hashes_stays_also_where_only_half_of_the_hash_is_equ
     high = [5, 5, 9, 5, 5, 9, 7, 5]
     low = [1, 2, 1, 1, 2, 1, 1, 3]
     hashes = np.array([high, low], np.uint64).T.copy()
-    assert first_copies(hashes).tolist() == [KEPT, KEPT, KEPT, 0, 1, 2, KEPT, KEPT]
-    assert first_copies(np.empty((0, 2), np.uint64)).tolist() == []
+    for numbers in ([0, 1, 2, 3, 4, 5, 6, 7], [7, 3, 5, 6, 2, 4, 0, 1]):
+        documents = np.array(numbers, np.uint32)
+        wanted = {tuple(sorted((numbers[a], numbers[b]))) for a, b in ((0, 3), (1, 4), (2, 5))}
+        pairs = first_copies(hashes, documents, 0)
+        assert {(int(pair & 0xFFFFFFFF), int(pair >> 32)) for pair in pairs.tolist()} == wanted
+        late = {pair for pair in wanted if pair[1] >= 5}
+        assert 0 < len(first_copies(hashes, documents, 5)) == len(late)
+    assert first_copies(np.empty((0, 2), np.uint64), np.empty(0, np.uint32), 0).tolist() == []
 
 
 def test_a_copy_of_a_removed_document_goes_where_that_goes() -> None:
-    copies = np.array([KEPT, KEPT, 1, 0, KEPT], np.int32)
-    near = np.array([KEPT, 0, KEPT, KEPT, KEPT], np.int32)
-    removed = settle(copies, near, np.array([0, 0.9, 0, 0, 0]))
-    assert removed.documents.tolist() == [1, 2, 3]
-    assert removed.kept.tolist() == [0, 0, 0]
-    assert removed.near.tolist() == [True, True, False]
-    assert removed.jaccard.tolist() == [0.9, 0.9, 1.0]
+    instead, similarity = np.array([KEPT, 0, KEPT, KEPT, KEPT], np.int32), np.array([0, 0.9, 0, 0, 0])
+    near = settle(instead, similarity, np.array([2 << 32 | 1, 3 << 32 | 0], np.uint64))
+    assert instead.tolist() == [KEPT, 0, 0, 0, KEPT]
+    assert near.tolist() == [0, 1, 1, 0, 0]
+    assert similarity.tolist() == [0, 0.9, 0.9, 1.0, 0]

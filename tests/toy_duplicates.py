@@ -1,4 +1,4 @@
-"""Small corpora with planted duplicates, and the three stages of deduplication run on them as folders of files."""
+"""Small corpora with planted duplicates, and the stages of deduplication run on them as a recipe runs them."""
 
 from __future__ import annotations
 
@@ -9,89 +9,81 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipeline.dedup.duplicates import find_duplicates
-from pipeline.dedup.keep import keep_survivors
-from pipeline.dedup.signatures import Scheme, sign_documents
 from pipeline.documents import Document, DocumentWriter, record
+from pipeline.engines import Engine, run
 from pipeline.settings import Dedup
-from pipeline.stage import Record
+from pipeline.stage import Record, Stage
 from pipeline.tally import Tally
 from pipeline.units import Piece, Unit
+from recipes.deduplication import Deduplication
 
 Corpus = Mapping[str, Mapping[str, str]]
 """source -> name of the document -> its text"""
 
 
-def unit(path: Path, number: int = 0, groups: tuple[int, int] | None = None) -> Unit:
-    return Unit(number, (Piece(str(path), path.name, path.stat().st_size, groups),))
+def write(
+    work: Path, corpus: Corpus, files: int = 1, seed: int | None = None, scores: Mapping[str, float] | None = None
+) -> dict[str, Stage]:
+    """The documents of each source in `files` files, in their order or shuffled by `seed`, as the filters sign them."""
+    return {source: _filtered(work, source, corpus[source], files, seed, scores or {}) for source in sorted(corpus)}
 
 
-def sign_folder(folder: Path, units: int, finished: bool = True) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    Record(name=folder.name, fingerprint="x", settings={}, units=units, finished=finished).write(folder)
+def _filtered(
+    work: Path, source: str, documents: Mapping[str, str], files: int, seed: int | None, scores: Mapping[str, float]
+) -> Stage:
+    names = list(documents)
+    if seed is not None:
+        random.Random(seed).shuffle(names)
+
+    def fill(unit: Unit, out: Path, tally: Tally) -> None:
+        with DocumentWriter(out) as writer:
+            for name in names[unit.number :: files]:
+                noted = {"quality": scores[name]} if name in scores else {}
+                found = Document(at=name, text=documents[name], metadata=noted)
+                writer.write_row(record(found, source, "text", "file"))
+
+    stage = Stage(
+        name=f"filter/{source}",
+        work=lambda _: fill,
+        units=lambda _: [Unit(n, (Piece("", f"part {n}", 0),)) for n in range(files)],
+    )
+    run(stage, work, Engine())
+    return stage
 
 
-def write(work: Path, corpus: Corpus, files: int = 1, seed: int | None = None) -> None:
-    """The documents of each source in `files` files, in their order or shuffled by `seed`."""
-    for source, documents in corpus.items():
-        names = list(documents)
-        if seed is not None:
-            random.Random(seed).shuffle(names)
-        folder = work / "filter" / source
-        folder.mkdir(parents=True)
-        for number in range(files):
-            with DocumentWriter(folder / f"{number:05}.parquet") as writer:
-                for name in names[number::files]:
-                    writer.write_row(record(Document(at=name, text=documents[name]), source, "text", "file"))
+def stages(filtered: Mapping[str, Stage], settings: Dedup) -> list[Stage]:
+    return Deduplication(settings, filtered).stages()[0]
 
 
-def sign(work: Path, settings: Dedup) -> None:
-    for folder in (work / "filter").iterdir():
-        paths = sorted(folder.glob("*.parquet"))
-        out = work / "signatures" / folder.name
-        sign_folder(out, len(paths))
-        for n, path in enumerate(paths):
-            sign_documents(unit(path, n), out / path.name, Tally(), source=folder.name, scheme=Scheme.of(settings))
+def go(work: Path, declared: list[Stage], engine: Engine | None = None) -> None:
+    for stage in declared:
+        run(stage, work, engine or Engine())
 
 
-def find(work: Path, settings: Dedup) -> Tally:
-    sources = sorted(folder.name for folder in (work / "filter").iterdir())
-    out, tally = work / "duplicates" / "00000.parquet", Tally()
-    out.parent.mkdir(exist_ok=True)
-    signatures, documents = ({s: work / stage / s for s in sources} for stage in ("signatures", "filter"))
-    find_duplicates(Unit(0, ()), out, tally, signatures=signatures, documents=documents, settings=settings)
-    tally.check("duplicates")
-    return tally
-
-
-def keep(work: Path, threshold: float = 0.8) -> Tally:
-    tally = Tally()
-    for path in sorted((work / "filter").glob("*/*.parquet")):
-        source = path.parent.name
-        out = work / "dedup" / source / path.name
-        out.parent.mkdir(parents=True, exist_ok=True)
-        keep_survivors(unit(path), out, tally, source=source, duplicates=work / "duplicates", threshold=threshold)
-    tally.check("dedup")
-    return tally
-
-
-def deduplicate(work: Path, corpus: Corpus, settings: Dedup, files: int = 1, seed: int | None = None) -> set[str]:
+def deduplicate(
+    work: Path, corpus: Corpus, settings: Dedup, files: int = 1, seed: int | None = None, engine: Engine | None = None
+) -> set[str]:
     """The names of the survivors."""
-    write(work, corpus, files, seed)
-    sign(work, settings)
-    assert find(work, settings).counts() == keep(work).counts()
+    go(work, stages(write(work, corpus, files, seed), settings), engine)
     return survivors(work)
 
 
+def counts(work: Path, stage: str) -> dict[str, Any]:
+    found = Record.read(work / stage)
+    assert found
+    assert found.finished
+    return found.counts
+
+
 def survivors(work: Path) -> set[str]:
-    origins = [o for path in (work / "dedup").glob("*/*.parquet") for o in pq.read_table(path)["origin"].to_pylist()]
+    origins = [o for path in (work / "dedup").glob("*/0*.parquet") for o in pq.read_table(path)["origin"].to_pylist()]
     assert len(origins) == len(set(origins))
     return {origin.removeprefix("file#") for origin in origins}
 
 
 def removed(work: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = pq.read_table(work / "duplicates" / "00000.parquet").to_pylist()
-    return rows
+    paths = sorted((work / "dedup").glob("*/removed/*.parquet"))
+    return [row for path in paths for row in pq.read_table(path).to_pylist()]
 
 
 def name_of(corpus: Corpus) -> dict[str, str]:

@@ -23,21 +23,37 @@ WIDE, FIRST, BEFORE = 32, 8, 8
 NUMBER = np.uint64(0xFFFFFFFF)
 """Mask of the earlier document; also the most documents that can be told apart."""
 
-_HALF = np.uint64(32)
+_HALF, _GOLDEN = np.uint64(32), np.uint64(0x9E3779B97F4A7C15)
 
 
-def propose(keys: npt.NDArray[np.uint64], documents: npt.NDArray[np.uint32]) -> Pairs:
-    """The pairs of `documents` (ascending numbers) whose `keys` are equal; not yet each once."""
-    order = np.argsort(keys)
+def propose(
+    keys: npt.NDArray[np.uint64], documents: npt.NDArray[np.uint32], seen: Pairs | None = None
+) -> Pairs:  # fmt: skip
+    """The pairs of `documents` whose `keys` are equal; not yet each once.
+
+    `seen` (a power of two of zeros at first) remembers pairs from band to band, so that most of those that several
+    bands propose are given once and need not be sorted.
+    """
+    order = _repeated(keys)
+    order = order[np.argsort(keys[order])]
     starts = _runs(keys, order)
-    out = np.empty(_count(starts, len(keys)), np.uint64)
-    _fill(order, documents, starts, out)
-    return out
+    out = np.empty(_count(starts), np.uint64)
+    n = _fill(order, documents, starts, np.zeros(1, np.uint64) if seen is None else seen, out)
+    return out[:n].copy()
 
 
 def merge(pairs: list[Pairs]) -> Pairs:
     """Pairs of several bands -> sorted, each once."""
-    return distinct(np.concatenate(pairs)) if pairs else np.empty(0, np.uint64)
+    return distinct(joined(pairs))
+
+
+def joined(pairs: list[Pairs]) -> Pairs:
+    return np.concatenate([np.empty(0, np.uint64), *pairs])
+
+
+def pairs_from(later: int) -> np.uint64:
+    """What the pairs of this later document, and of those after it, are not less than."""
+    return np.uint64(later << 32)
 
 
 def earlier(pairs: Pairs) -> npt.NDArray[np.uint32]:
@@ -49,12 +65,29 @@ def later(pairs: Pairs) -> npt.NDArray[np.uint32]:
 
 
 @njit(cache=True)
+def _repeated(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    """The places of keys that may occur twice: nearly all others, and they are most, need not be sorted."""
+    slots = 1024
+    while slots < 4 * len(keys):
+        slots *= 2
+    seen, mask = np.zeros(slots, np.uint8), np.uint64(slots - 1)
+    for key in keys:
+        slot = key & mask
+        seen[slot] = min(2, seen[slot] + 1)
+    out, n = np.empty(len(keys), np.int64), 0
+    for i in range(len(keys)):
+        out[n] = i
+        n += seen[keys[i] & mask] == 2
+    return out[:n]
+
+
+@njit(cache=True)
 def _runs(keys: npt.NDArray[np.uint64], order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Where runs of two and more equal keys begin and end: (runs, 2)."""
-    out = np.empty((len(keys) // 2, 2), np.int64)
+    out = np.empty((len(order) // 2, 2), np.int64)
     n, begin = 0, 0
-    for i in range(1, len(keys) + 1):
-        if i == len(keys) or keys[order[i]] != keys[order[begin]]:
+    for i in range(1, len(order) + 1):
+        if i == len(order) or keys[order[i]] != keys[order[begin]]:
             if i - begin > 1:
                 out[n, 0], out[n, 1] = begin, i
                 n += 1
@@ -63,7 +96,7 @@ def _runs(keys: npt.NDArray[np.uint64], order: npt.NDArray[np.int64]) -> npt.NDA
 
 
 @njit(cache=True)
-def _count(runs: npt.NDArray[np.int64], documents: int) -> int:
+def _count(runs: npt.NDArray[np.int64]) -> int:
     total = 0
     for r in range(len(runs)):
         size = runs[r, 1] - runs[r, 0]
@@ -77,17 +110,23 @@ def _count(runs: npt.NDArray[np.int64], documents: int) -> int:
 
 @njit(cache=True)
 def _fill(
-    order: npt.NDArray[np.int64], documents: npt.NDArray[np.uint32], runs: npt.NDArray[np.int64], out: Pairs
-) -> None:
-    n = 0
+    order: npt.NDArray[np.int64], documents: npt.NDArray[np.uint32], runs: npt.NDArray[np.int64], seen: Pairs,
+    out: Pairs,
+) -> int:  # fmt: skip
+    n, shift = 0, 64
+    while 1 << (64 - shift) < len(seen):
+        shift -= 1
     for r in range(len(runs)):
-        members = np.sort(order[runs[r, 0] : runs[r, 1]])
+        members = np.sort(documents[order[runs[r, 0] : runs[r, 1]]])
         first = len(members) if len(members) <= WIDE else FIRST
         for k in range(len(members)):
-            one = np.uint64(documents[members[k]]) << _HALF
-            for m in range(min(k, first)):
-                out[n] = one | np.uint64(documents[members[m]])
-                n += 1
-            for m in range(max(first, k - BEFORE), k):
-                out[n] = one | np.uint64(documents[members[m]])
-                n += 1
+            one = np.uint64(members[k]) << _HALF
+            for begin, end in ((0, min(k, first)), (max(first, k - BEFORE), k)):
+                for m in range(begin, end):
+                    pair = one | np.uint64(members[m])
+                    slot = (pair * _GOLDEN) >> np.uint64(shift) if shift < 64 else np.uint64(0)
+                    if seen[slot] != pair:
+                        seen[slot] = pair
+                        out[n] = pair
+                        n += 1
+    return n

@@ -1,68 +1,108 @@
-"""Documents and the list of duplicates -> the documents that stay; one that stands for others says for how many.
+"""Documents and what was decided of them -> the documents that stay, and a list of those that go.
 
-`copies` in its metadata is the size of its cluster: itself and all that were removed in its favour, of any source.
+A document that stands for others says for how many: `copies` in its metadata is the size of its cluster, itself and
+all that were removed in its favour, of any source. The list has one removed document a row, in the order of the file:
+`removed/<number>.parquet` beside the documents. Memory: one row group of text.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.dedup.duplicates import NEAR
+from pipeline.dedup.catalogue import Catalogue
+from pipeline.dedup.columns import Columns
+from pipeline.dedup.duplicates import EXACT, NEAR, verdicts
+from pipeline.dedup.survivors import KEPT
 from pipeline.documents import DocumentWriter, Dropped, noted, read_batches, text_bytes
+from pipeline.files import durable
 from pipeline.stage import StageError
-from pipeline.tally import Tally
-from pipeline.units import Piece, Unit
+from pipeline.tally import SAMPLES, Tally
+from pipeline.units import Unit
+
+REMOVED = pa.schema(
+    [
+        pa.field("source", pa.string(), nullable=False),
+        pa.field("file", pa.string(), nullable=False),
+        pa.field("row", pa.int64(), nullable=False),
+        pa.field("id", pa.string(), nullable=False),
+        pa.field("reason", pa.string(), nullable=False),
+        pa.field("jaccard", pa.float64(), nullable=False),
+        pa.field("kept", pa.string(), nullable=False),
+        pa.field("kept_run", pa.string(), nullable=False),
+        pa.field("kept_source", pa.string(), nullable=False),
+        pa.field("kept_file", pa.string(), nullable=False),
+        pa.field("kept_row", pa.int64(), nullable=False),
+    ]
+)
+"""`file` is the name of the documents' file before dedup; `kept_run` the folder of an earlier run, '' for this one."""
 
 
-def keep_survivors(unit: Unit, out: Path, tally: Tally, *, source: str, duplicates: Path, threshold: float) -> None:
-    """Write the documents of a unit's files that are not in the list `duplicates` (a folder of one file).
+def keep_survivors(
+    unit: Unit, out: Path, tally: Tally, *, source: str, catalogue: Path, duplicates: Path, threshold: float
+) -> None:  # fmt: skip
+    """Write the documents of a file that stay, and beside them the list of the others.
 
-    `threshold` is the similarity that was asked for, told with each near-duplicate. Raises StageError where the list
-    is of other documents.
+    `threshold` is the similarity that was asked for, told with each near-duplicate. Raises StageError where the
+    decisions are of other documents.
     """
+    (piece,) = unit.pieces
+    numbered, decided = Catalogue.open(catalogue), verdicts(duplicates)
+    path = Path(piece.path)
+    numbers = _numbers(numbered, source, path)
+    gone = [np.empty(0, np.int64)]
     with DocumentWriter(out) as writer:
-        for piece in unit.pieces:
-            name = Path(piece.path).name
-            removed = _listed(duplicates / "00000.parquet", [("source", "=", source), ("file", "=", name)])
-            kept = _listed(duplicates / "00000.parquet", [("kept_source", "=", source), ("kept_file", "=", name)])
-            copies = Counter(kept.column("kept_row").to_pylist())
-            _keep(piece, removed, copies, threshold, writer, tally)
+        before = 0
+        for batch in read_batches(path):
+            tally.read(batch.num_rows, text_bytes(batch))
+            documents = numbers[before : before + batch.num_rows]
+            _same(batch, numbered, documents, path, before)
+            stays = decided["instead"][documents] == KEPT
+            gone.append(before + np.flatnonzero(~stays))
+            for reason, flag, least in ((EXACT, 0, 1.0), (NEAR, 1, threshold)):
+                rows = np.flatnonzero(~stays & (decided["near"][documents] == flag)).tolist()
+                told = max(0, SAMPLES - tally.dropped[reason])  # the others are only counted
+                for row in rows[:told]:
+                    _drop(batch, row, documents[row], numbered, decided, reason, least, tally)
+                if len(rows) > told:
+                    tally.dropped[reason] += len(rows) - told
+            survivors = batch.filter(pa.array(stays))
+            writer.write_batch(_with_sizes(survivors, decided["size"][documents[stays]].tolist()))
+            tally.kept(survivors.num_rows, text_bytes(survivors))
+            before += batch.num_rows
+    beside = out.parent / "removed" / f"{unit.number:05}.parquet"
+    with durable(beside) as draft:
+        rows = np.concatenate(gone)
+        pq.write_table(_listed(source, path.name, rows, numbers[rows], numbered, decided), draft, compression="zstd")
 
 
-def _listed(path: Path, filters: list[tuple[str, str, str]]) -> pa.Table:
-    """The rows of the list that are of one file; by `source` and `file` they ascend."""
-    try:
-        return pq.read_table(path, filters=filters)
-    except (pa.ArrowInvalid, OSError) as fault:
-        told = str(fault).splitlines()[0]
-        raise StageError(f"{path}: {told}; make it anew with --redo duplicates") from None
+def _numbers(numbered: Catalogue, source: str, path: Path) -> npt.NDArray[np.uint32]:
+    """The numbers of a file's documents. Raises StageError if it was not there when documents were numbered."""
+    for at, file in enumerate(numbered.files):
+        if (file.run, file.source, file.documents) == ("", source, path.name):
+            return numbered.numbers(at)
+    raise StageError(f"{path}: was not there when documents were numbered; make that anew with --redo catalogue")
 
 
-def _keep(
-    piece: Piece, removed: pa.Table, copies: Counter[int], threshold: float, writer: DocumentWriter, tally: Tally
+def _same(
+    batch: pa.RecordBatch, numbered: Catalogue, documents: npt.NDArray[np.uint32], path: Path, before: int
 ) -> None:
-    rows = removed.column("row").to_numpy()
-    before = _rows_before(piece)
-    last = int(np.searchsorted(rows, before))
-    for batch in read_batches(Path(piece.path), piece.groups):
-        tally.read(batch.num_rows, text_bytes(batch))
-        first, last = last, int(np.searchsorted(rows, before + batch.num_rows))
-        stays = np.ones(batch.num_rows, np.bool_)
-        gone = rows[first:last] - before
-        stays[gone] = False
-        for place, verdict in zip(gone.tolist(), removed.slice(first, last - first).to_pylist(), strict=True):
-            _drop(batch, place, verdict, threshold, piece, tally)
-        survivors = batch.filter(pa.array(stays))
-        sizes = [copies[row] + 1 for row in (before + np.flatnonzero(stays)).tolist()]
-        writer.write_batch(_with_sizes(survivors, sizes))
-        tally.kept(survivors.num_rows, text_bytes(survivors))
-        before += batch.num_rows
+    """Raise StageError unless these are the documents that were numbered."""
+    ids = batch.column("id")
+    known = numbered.hex_ids(documents)
+    if len(known) == len(ids) and known.equals(ids):
+        return
+    row = next(
+        (n for n, (a, b) in enumerate(zip(ids.to_pylist(), known.to_pylist(), strict=False)) if a != b), len(known)
+    )
+    raise StageError(
+        f"{path}: row {before + row} is {ids[row].as_py()}, another document than when duplicates were looked for; "
+        "make that anew with --redo signatures"
+    )
 
 
 def _with_sizes(documents: pa.RecordBatch, sizes: list[int]) -> pa.RecordBatch:
@@ -74,25 +114,26 @@ def _with_sizes(documents: pa.RecordBatch, sizes: list[int]) -> pa.RecordBatch:
     return documents.set_column(place, documents.schema.field(place), told)
 
 
-def _rows_before(piece: Piece) -> int:
-    """Rows of the file before the piece."""
-    if piece.groups is None:
-        return 0
-    footer = pq.read_metadata(piece.path)
-    return sum(footer.row_group(group).num_rows for group in range(piece.groups[0]))
-
-
 def _drop(
-    batch: pa.RecordBatch, place: int, verdict: dict[str, Any], threshold: float, piece: Piece, tally: Tally
-) -> None:
-    id, origin = (batch.column(name)[place].as_py() for name in ("id", "origin"))
-    if id != verdict["id"]:
-        raise StageError(
-            f"{piece.path}: row {verdict['row']} is {id}, but {verdict['id']} when duplicates were looked for; "
-            "make the list anew with --redo duplicates"
-        )
-    reason = verdict["reason"]
-    value = f"{verdict['jaccard']:.4g} of {verdict['kept']}"
-    text = batch.column("text")[place].as_py()
-    least = threshold if reason == NEAR else 1.0
+    batch: pa.RecordBatch, row: int, document: int, numbered: Catalogue, decided: Columns, reason: str, least: float,
+    tally: Tally,
+) -> None:  # fmt: skip
+    id, origin, text = (batch.column(name)[row].as_py() for name in ("id", "origin", "text"))
+    (kept,) = numbered.hex_ids(decided["instead"][[document]]).to_pylist()
+    value = f"{decided['jaccard'][document]:.4g} of {kept}"
     tally.drop(Dropped(at=origin, reason=reason, value=value, threshold=least, text=text), origin, id)
+
+
+def _listed(
+    source: str, name: str, rows: npt.NDArray[np.int64], documents: npt.NDArray[np.uint32], numbered: Catalogue,
+    decided: Columns,
+) -> pa.Table:  # fmt: skip
+    kept = decided["instead"][documents]
+    files, kept_rows = numbered.places(kept)
+    of = [numbered.files[file] for file in files]
+    columns = [[source] * len(rows), [name] * len(rows), rows, numbered.hex_ids(documents)]
+    columns += [np.where(decided["near"][documents], NEAR, EXACT).tolist(), decided["jaccard"][documents]]
+    columns += [numbered.hex_ids(kept), *([getattr(f, part) for f in of] for part in ("run", "source", "documents"))]
+    columns.append(kept_rows)
+    arrays = [pa.array(column, kind) for column, kind in zip(columns, REMOVED.types, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=REMOVED)

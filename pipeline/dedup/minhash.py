@@ -77,7 +77,8 @@ def _word_hashes(
 
 
 @njit(cache=True)
-def _shingle(words: Hashes, at: int, ngram: int) -> np.uint64:
+def shingle(words: Hashes, at: int, ngram: int) -> np.uint64:
+    """The hash of words[at : at + ngram]."""
     value = np.uint64(0)
     for k in range(ngram):
         value = (value ^ words[at + k]) * _FOLD
@@ -89,7 +90,7 @@ def _shingle(words: Hashes, at: int, ngram: int) -> np.uint64:
 def _shingles(words: Hashes, ngram: int) -> Hashes:
     out = np.empty(max(0, len(words) - ngram + 1), np.uint64)
     for i in range(len(out)):
-        out[i] = _shingle(words, i, ngram)
+        out[i] = shingle(words, i, ngram)
     return out
 
 
@@ -110,7 +111,7 @@ def _band_keys(
             continue
         minima[:] = NOTHING
         for i in range(bounds[d], bounds[d + 1] - ngram + 1):
-            x = np.uint32(_shingle(words, i, ngram) >> _HALF)
+            x = np.uint32(shingle(words, i, ngram) >> _HALF)
             for j in range(len(minima)):
                 minima[j] = min(minima[j], np.uint32(x * multiply[j] + add[j]))
         for band in range(bands):

@@ -1,14 +1,13 @@
-"""The shingle sets of the documents that are candidates, on disk: what verification compares.
+"""Documents that stand in a pair -> their sets of shingles, on disk: the texts are read once, and by many processes.
 
-At 8 bytes a shingle they take little more than the candidates' texts do. They go to a file without a name, mapped into
-memory: the system keeps of it what memory there is, and it is gone with the process, however that ends.
+First a mark for each such document by position, so that a unit finds its own without reading all pairs; then, file by
+file of documents, the sets. Memory: a byte a document for the marks; for the sets one row group of text and `TOGETHER`.
+Disk: 8 bytes a shingle of the marked documents.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,66 +16,81 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.dedup.candidates import Pairs, earlier, later
 from pipeline.dedup.catalogue import Catalogue
+from pipeline.dedup.columns import read_all, read_batches, read_columns, write_columns
 from pipeline.dedup.minhash import Hashes, shingle_set, word_hashes
 from pipeline.dedup.normal import pieces
-from pipeline.documents import read_batches
+from pipeline.dedup.pairs import shares
+from pipeline.documents import read_batches as read_documents
+from pipeline.settings import Near
 from pipeline.stage import StageError
+from pipeline.tally import Tally
+from pipeline.units import Unit
 from pipeline.words import scan
 
-Bounds = npt.NDArray[np.int64]
+SETS = pa.schema([pa.field("row", pa.int64()), pa.field("shingles", pa.large_list(pa.uint64()))])
+
+TOGETHER = 8 << 20
+"""Shingles in one batch: 64 MB."""
+
+STEP = 1 << 24
+"""Pairs looked at together."""
 
 
-@contextmanager
-def shingle_sets(
-    catalogue: Catalogue,
-    candidates: npt.NDArray[np.integer],
-    documents: Mapping[str, Path],
-    ngram: int,
-    scratch: Path,
-) -> Iterator[tuple[Hashes, Bounds]]:
-    """Yield all sets end to end, and the bounds of each candidate's: (candidates, 2), in the order given.
+def mark_candidates(unit: Unit, out: Path, tally: Tally, *, catalogue: Path, pairs: Path, settings: Near) -> None:
+    """Write 1 for each document, by position, that stands in a pair."""
+    numbered = Catalogue.open(catalogue)
+    marks = np.zeros(len(numbered), np.uint8)
+    for found in proposed(pairs, len(numbered), settings):
+        for begin in range(0, len(found), STEP):
+            part = found[begin : begin + STEP]
+            for numbers in (earlier(part), later(part)):
+                marks[numbered.position[numbers]] = 1
+    tally.read(len(marks), 0)
+    tally.kept(len(marks), 0)
+    tally.more["candidates"] = int(np.count_nonzero(marks))
+    write_columns(out, {"candidate": marks})
 
-    `documents`: source -> folder of its texts. Raises StageError where a file is not the one that was signed.
+
+def proposed(folder: Path, documents: int, settings: Near) -> list[Pairs]:
+    """The pairs of each unit of the stage that proposes them, mapped."""
+    return read_all(folder, len(shares(documents, settings.bands)), "pair")
+
+
+def write_shingles(unit: Unit, out: Path, tally: Tally, *, catalogue: Path, candidates: Path, ngram: int) -> None:
+    """Write the sets of the marked documents of one file: sorted hashes, each once, under the document's row.
+
+    Raises StageError where the file is not the one that was signed.
     """
-    files, rows = catalogue.places(candidates)
-    by_place = np.lexsort((rows, files))
-    lengths = np.zeros(len(candidates) + 1, np.int64)
-    with tempfile.TemporaryFile(dir=scratch) as file:
-        done = 0
-        for number, chosen in _by_file(files[by_place], rows[by_place]):
-            signed = catalogue.files[number]
-            texts = _texts(documents[signed.source] / signed.documents, chosen, signed.rows)
-            for one in _sets(texts, ngram):
-                file.write(one.data)
-                done += 1
-                lengths[done] = len(one)
-        assert done == len(candidates), f"{done} texts were found for {len(candidates)} candidates"
-        file.flush()
-        ends = np.cumsum(lengths)
-        bounds = np.empty((len(candidates), 2), np.int64)
-        bounds[by_place, 0], bounds[by_place, 1] = ends[:-1], ends[1:]
-        # an empty file cannot be mapped
-        sets = np.asarray(np.memmap(file, np.uint64, "r")) if ends[-1] else np.empty(0, np.uint64)
-        yield sets, bounds
+    (piece,) = unit.pieces
+    numbered = Catalogue.open(catalogue)
+    file, begin, end = numbered.files[unit.number], *numbered.starts[unit.number : unit.number + 2]
+    marks = read_columns(candidates / "00000.arrow")["candidate"][begin:end]
+    rows = np.flatnonzero(marks)
+    tally.read(len(rows), 0)
+    tally.kept(len(rows), 0)
+    with pa.ipc.new_file(out, SETS) as writer:
+        waiting: list[Hashes] = []
+        first = held = 0
+        for one in _sets(_texts(Path(piece.path), rows, file.rows), ngram):
+            waiting.append(one)
+            held += len(one)
+            if held >= TOGETHER:
+                writer.write_batch(_batch(rows[first : first + len(waiting)], waiting))
+                first, held, waiting = first + len(waiting), 0, []
+        writer.write_batch(_batch(rows[first:], waiting))
 
 
-def _by_file(files: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
-    """Sorted places -> (file, its rows)."""
-    cuts = np.flatnonzero(np.diff(files)) + 1
-    for part in np.split(np.arange(len(files)), cuts):
-        if len(part):
-            yield int(files[part[0]]), rows[part]
+def _batch(rows: npt.NDArray[np.int64], sets: list[Hashes]) -> pa.RecordBatch:
+    offsets = np.concatenate([[0], np.cumsum([len(one) for one in sets], dtype=np.int64)]).astype(np.int64)
+    values = np.concatenate([np.empty(0, np.uint64), *sets])
+    return pa.record_batch([pa.array(rows), pa.LargeListArray.from_arrays(offsets, values)], schema=SETS)
 
 
 def _texts(path: Path, rows: npt.NDArray[np.int64], expected: int) -> Iterator[pa.Array]:
     """The texts of ascending rows of a file of documents; row groups without any of them are not read."""
-    if not path.exists():
-        raise StageError(f"{path} is missing, but its signatures are there; make both anew with --redo")
-    try:
-        footer = pq.read_metadata(path)
-    except (pa.ArrowInvalid, OSError):
-        raise StageError(f"{path} is no whole file of documents; make it anew with --redo") from None
+    footer = pq.read_metadata(path)
     if footer.num_rows != expected:
         raise StageError(
             f"{path} holds {footer.num_rows} documents and its signatures {expected}; --redo the signatures"
@@ -85,16 +99,23 @@ def _texts(path: Path, rows: npt.NDArray[np.int64], expected: int) -> Iterator[p
     for group in range(footer.num_row_groups):
         after = before + footer.row_group(group).num_rows
         if np.searchsorted(rows, before) < np.searchsorted(rows, after):
-            for batch in read_batches(path, (group, group + 1), ["text"]):
+            for batch in read_documents(path, (group, group + 1), ["text"]):
                 a, b = np.searchsorted(rows, [before, before + batch.num_rows])
                 yield batch.column("text").take(pa.array(rows[a:b] - before))
                 before += batch.num_rows
         before = after
 
 
-def _sets(texts: Iterable[pa.Array], ngram: int) -> Iterator[Hashes]:
+def _sets(texts: Iterator[pa.Array], ngram: int) -> Iterator[Hashes]:
     for column in texts:
         for data, offsets in pieces(column):
             words, bounds = word_hashes(scan(data, offsets))
             for a, b in pairwise(bounds.tolist()):
                 yield shingle_set(words[a:b], ngram)
+
+
+def read_sets(path: Path) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Hashes]]:
+    """(rows ascending, (rows + 1) where each set begins, the sets end to end), batch by batch, mapped."""
+    for batch in read_batches(path):
+        column = batch.column("shingles")
+        yield batch.column("row").to_numpy(), column.offsets.to_numpy(), column.values.to_numpy()

@@ -2,6 +2,7 @@
 
     id       string                  as in the document's row
     bytes    int64                   of its text
+    quality  float64                 the score that the filters noted; null where there is none
     exact    fixed_size_binary(16)   where exact was asked for: xxh3_128 of the normalised text
     words    int32                   where near was asked for: words of the normalised text
     band_00  uint64                  one key a band; null where there are fewer than `ngram` words and so no shingle
@@ -35,6 +36,9 @@ from pipeline.words import scan
 _MARK = b"signatures"
 """Key of the schema's metadata under which a file says what it holds."""
 
+TOGETHER = 64
+"""Batches in a row group: 65,536 documents, 16 MB."""
+
 _PLAIN = {"use_dictionary": False, "compression": "none", "write_page_checksum": True}
 """Hashes do not compress. A wrong bit would make another decision without a word, so pages are summed."""
 
@@ -59,6 +63,7 @@ class Scheme:
     @property
     def schema(self) -> pa.Schema:
         fields = [pa.field("id", pa.string(), nullable=False), pa.field("bytes", pa.int64(), nullable=False)]
+        fields.append(pa.field("quality", pa.float64()))
         if self.exact:
             fields.append(pa.field("exact", pa.binary(16), nullable=False))
         if self.bands:
@@ -78,11 +83,16 @@ def sign_documents(unit: Unit, out: Path, tally: Tally, *, source: str, scheme: 
     told = {"source": source, "documents": Path(piece.path).name, **asdict(scheme)}
     schema = scheme.schema.with_metadata({_MARK: orjson.dumps(told)})
     with pq.ParquetWriter(out, schema, **_PLAIN) as writer:
-        for batch in read_batches(Path(piece.path), columns=["id", "text"]):
+        waiting: list[pa.RecordBatch] = []
+        for batch in read_batches(Path(piece.path), columns=["id", "text", "metadata"]):
             size = text_bytes(batch)
             tally.read(batch.num_rows, size)
-            writer.write_batch(pa.record_batch(_columns(batch, scheme), schema=schema))
+            waiting.append(pa.record_batch(_columns(batch, scheme), schema=schema))
             tally.kept(batch.num_rows, size)
+            if len(waiting) == TOGETHER:
+                writer.write_table(pa.Table.from_batches(waiting, schema))
+                waiting = []
+        writer.write_table(pa.Table.from_batches(waiting, schema))
 
 
 def _columns(batch: pa.RecordBatch, scheme: Scheme) -> list[pa.Array]:
@@ -96,6 +106,7 @@ def _columns(batch: pa.RecordBatch, scheme: Scheme) -> list[pa.Array]:
             counts.append(np.diff(bounds))
             keys.append(band_keys(words, bounds, scheme.ngram, scheme.bands, scheme.rows))
     columns = [batch.column("id"), pa.compute.binary_length(batch.column("text")).cast(pa.int64())]
+    columns.append(_quality(batch.column("metadata")))
     if scheme.exact:
         columns.append(pa.array(digests, pa.binary(16)))
     if scheme.bands:
@@ -103,6 +114,14 @@ def _columns(batch: pa.RecordBatch, scheme: Scheme) -> list[pa.Array]:
         columns.append(pa.array(words_of_each, pa.int32()))
         columns += [pa.array(key[:, b], mask=words_of_each < scheme.ngram) for b in range(scheme.bands)]
     return columns
+
+
+def _quality(metadata: pa.Array) -> pa.Array:
+    """The `quality` in each document's metadata; most have none and are not parsed."""
+    if not pa.compute.any(pa.compute.match_substring(metadata, '"quality"')).as_py():
+        return pa.nulls(len(metadata), pa.float64())
+    scores = [orjson.loads(text).get("quality") if text else None for text in metadata.to_pylist()]
+    return pa.array(scores, pa.float64())
 
 
 def exact_hashes(data: Bytes, offsets: Offsets) -> list[bytes]:

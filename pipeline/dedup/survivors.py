@@ -5,83 +5,74 @@ Documents stand under numbers in canonical order, so "earlier" is "preferred", a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 from numba import njit
+
+from pipeline.dedup.candidates import Pairs
 
 Numbers = npt.NDArray[np.int32]
 """Documents by number. 4 bytes a document: some 2,000 million of them."""
 
 Hashes = npt.NDArray[np.uint64]
-Bounds = npt.NDArray[np.int64]
 
 KEPT = -1
 """Stands for "kept" where else the number of the document stands that is kept instead."""
 
 
-def first_copies(hashes: Hashes) -> Numbers:
-    """(documents, 2) halves of 128-bit hashes -> the first equal document of each, or `KEPT` for the first itself."""
+def first_copies(hashes: Hashes, documents: npt.NDArray[np.uint32], earlier: int) -> Pairs:
+    """The pairs (copy, first equal document), for copies from `earlier` on; not in order.
+
+    hashes     (documents, 2) halves of 128-bit hashes
+    documents  (documents,) their numbers
+    """
     order = np.argsort(hashes[:, 0])
-    out = np.full(len(hashes), KEPT, np.int32)
-    _first_copies(hashes, order, out)
-    return out
+    out = np.empty(len(hashes), np.uint64)
+    return out[: _first_copies(hashes, documents, order, earlier, out)].copy()
 
 
 @njit(cache=True)
-def _first_copies(hashes: Hashes, order: npt.NDArray[np.int64], out: Numbers) -> None:
-    begin, n = 0, len(order)
+def _first_copies(
+    hashes: Hashes, documents: npt.NDArray[np.uint32], order: npt.NDArray[np.int64], earlier: int, out: Pairs
+) -> int:
+    begin, n, found = 0, len(order), 0
     for i in range(1, n + 1):
         if i < n and hashes[order[i], 0] == hashes[order[begin], 0]:
             continue
         if i - begin > 1:
-            members = np.sort(order[begin:i])
+            members = order[begin:i]
+            members = members[np.argsort(documents[members])]
             originals = members[:1].copy()  # nearly always the only one: 64 bits are equal, so 128 are
-            for document in members[1:]:
+            for one in members[1:]:
+                known = False
                 for original in originals:
-                    if hashes[original, 1] == hashes[document, 1]:
-                        out[document] = original
+                    if hashes[original, 1] == hashes[one, 1]:
+                        known = True
+                        if documents[one] >= earlier:
+                            out[found] = np.uint64(documents[one]) << np.uint64(32) | np.uint64(documents[original])
+                            found += 1
                         break
-                if out[document] == KEPT:
-                    originals = np.append(originals, document)
+                if not known:
+                    originals = np.append(originals, one)
         begin = i
-
-
-def decide(
-    later: Numbers, earlier: Numbers, sets: Hashes, bounds: Bounds, threshold: float
-) -> tuple[Numbers, npt.NDArray[np.float64]]:
-    """Greedy in canonical order: a document goes if and only if a kept earlier one has J >= threshold with it.
-
-        later, earlier   (pairs,)  candidates, sorted by (later, earlier)
-        sets, bounds     the shingle set of document d is sets[bounds[d, 0] : bounds[d, 1]], sorted, each once
-        ->               (documents,) the first such kept document, or `KEPT`; (documents,) J with it, or 0
-
-    There is no chain: of A~B~C where A and C differ, B goes and C stays. A pair is compared only while its earlier
-    document is kept and its later one has not gone, so a million copies of one page cost a million comparisons.
-    """
-    instead = np.full(len(bounds), KEPT, np.int32)
-    similarity = np.zeros(len(bounds), np.float64)
-    _decide(later, earlier, sets, bounds, threshold, instead, similarity)
-    return instead, similarity
+    return found
 
 
 @njit(cache=True)
-def _decide(
-    later: Numbers,
-    earlier: Numbers,
-    sets: Hashes,
-    bounds: Bounds,
-    threshold: float,
-    instead: Numbers,
-    similarity: npt.NDArray[np.float64],
-) -> None:
-    for pair in range(len(later)):
-        a, b = earlier[pair], later[pair]
+def decide(pairs: Pairs, found: npt.NDArray[np.float64], instead: Numbers, similarity: npt.NDArray[np.float64]) -> None:
+    """Greedy in canonical order: a document goes if and only if a kept earlier one has J >= threshold with it.
+
+        pairs       (pairs,) of J >= threshold, sorted by (later, earlier)
+        found       (pairs,) J of each
+        instead     (documents,) filled in: the first such kept document; else as it was, `KEPT`
+        similarity  (documents,) filled in: J with it
+
+    There is no chain: of A~B~C where A and C differ, B goes and C stays.
+    """
+    for n in range(len(pairs)):
+        a, b = np.int64(pairs[n] & np.uint64(0xFFFFFFFF)), np.int64(pairs[n] >> np.uint64(32))
         if instead[a] == KEPT and instead[b] == KEPT:
-            found = jaccard(sets[bounds[a, 0] : bounds[a, 1]], sets[bounds[b, 0] : bounds[b, 1]], threshold)
-            if found >= threshold:
-                instead[b], similarity[b] = a, found
+            instead[b], similarity[b] = a, found[n]
 
 
 @njit(cache=True)
@@ -98,27 +89,18 @@ def jaccard(a: Hashes, b: Hashes, least: float) -> float:
     return shared / (len(a) + len(b) - shared)
 
 
-@dataclass(frozen=True, slots=True)
-class Removed:
-    """The documents that go, ascending, and what stands for each."""
+def settle(instead: Numbers, similarity: npt.NDArray[np.float64], copies: Pairs) -> npt.NDArray[np.uint8]:
+    """Enter the copies: one of a document that resembles a kept one goes for the same reason as that document.
 
-    documents: Numbers
-    kept: Numbers
-    near: npt.NDArray[np.bool_]
-    """False where the texts are equal."""
-    jaccard: npt.NDArray[np.float64]
-    """1 where the texts are equal."""
+    instead, similarity   as `decide` left them, changed in place; similarity is 1 where texts are equal
+    copies                (copy, first equal document), sorted
+    ->                    (documents,) 1 where the reason is that it resembles a kept one
 
-
-def settle(copies: Numbers, near: Numbers, similarity: npt.NDArray[np.float64]) -> Removed:
-    """Join both kinds. A copy of a document that resembles a kept one goes for the same reason as that document.
-
-    copies      (documents,) first equal document, or `KEPT`
-    near        (documents,) kept similar document, or `KEPT`; similarity: J with it
     """
-    original = np.where(copies == KEPT, np.arange(len(copies), dtype=np.int32), copies)
-    instead = np.where(near[original] == KEPT, copies, near[original])
-    documents = np.flatnonzero(instead != KEPT).astype(np.int32)
-    similar = near[original[documents]] != KEPT
-    jaccard = np.where(similar, similarity[original[documents]], 1.0)
-    return Removed(documents, instead[documents], similar, jaccard)
+    copy, original = copies >> np.uint64(32), copies & np.uint64(0xFFFFFFFF)
+    near: npt.NDArray[np.uint8] = (instead != KEPT).astype(np.uint8)
+    near[copy] = near[original]
+    similar = near[original] == 1
+    similarity[copy] = np.where(similar, similarity[original], 1.0)
+    instead[copy] = np.where(similar, instead[original], original.astype(np.int32))
+    return near

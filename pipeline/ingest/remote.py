@@ -9,12 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.ingest.reading import UnreadableFile
-from pipeline.units import URL, Piece
+from pipeline.stores import URL, why
+from pipeline.units import Piece, version
 
 
 @contextmanager
 def fetched(piece: Piece) -> Iterator[Piece]:
-    """The piece as a file on disk. Raises UnreadableFile, naming the address, for what cannot be fetched or read."""
+    """The piece as a file on disk. Raises UnreadableFile, naming the address, for what cannot be fetched or read.
+
+    So it does for a file that is no longer the one that was listed, and that the fingerprint tells of.
+    """
     if URL not in piece.path:
         yield piece
         return
@@ -25,9 +29,13 @@ def fetched(piece: Piece) -> Iterator[Piece]:
 
             store, path = fsspec.core.url_to_fs(piece.path)
             store.get_file(path, copy)
+            store.invalidate_cache()
+            now = version(store.info(path))
         except Exception as fault:  # every store has its own faults
-            told = " ".join(str(fault).split())[:300] or type(fault).__name__
+            told = why(fault, piece.path)
             raise UnreadableFile(f"{piece.path}: cannot be fetched ({told}); try again or remove it") from None
+        if piece.version and now != piece.version:
+            raise UnreadableFile(f"{piece.path}: has changed since it was listed; run the same command again")
         try:
             yield replace(piece, path=copy)
         except UnreadableFile as fault:

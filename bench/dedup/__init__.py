@@ -1,0 +1,1 @@
+"""What the benches of near-duplicates are made of."""

@@ -1,0 +1,1 @@
+"""Documents -> documents without the long passages that stand earlier, in another text or the same."""
