@@ -64,12 +64,12 @@ def keep_survivors(
             stays = decided["instead"][documents] == KEPT
             gone.append(before + np.flatnonzero(~stays))
             for reason, flag, least in ((EXACT, 0, 1.0), (NEAR, 1, threshold)):
-                rows = np.flatnonzero(~stays & (decided["near"][documents] == flag)).tolist()
+                going = np.flatnonzero(~stays & (decided["near"][documents] == flag))
                 told = max(0, SAMPLES - tally.dropped[reason])  # the others are only counted
-                for row in rows[:told]:
+                for row in going[:told].tolist():
                     _drop(batch, row, documents[row], numbered, decided, reason, least, tally)
-                if len(rows) > told:
-                    tally.dropped[reason] += len(rows) - told
+                if len(going) > told:
+                    tally.dropped[reason] += len(going) - told
             survivors = batch.filter(pa.array(stays))
             writer.write_batch(_with_sizes(survivors, decided["size"][documents[stays]].tolist()))
             tally.kept(survivors.num_rows, text_bytes(survivors))
