@@ -38,8 +38,7 @@ def propose(
     order = order[np.argsort(keys[order])]
     starts = _runs(keys, order)
     out = np.empty(_count(starts), np.uint64)
-    n = _fill(order, documents, starts, np.zeros(1, np.uint64) if seen is None else seen, out)
-    return out[:n].copy()
+    return out[: _fill(order, documents, starts, np.zeros(1, np.uint64) if seen is None else seen, out)]
 
 
 def merge(pairs: list[Pairs]) -> Pairs:
@@ -113,17 +112,26 @@ def _fill(
     order: npt.NDArray[np.int64], documents: npt.NDArray[np.uint32], runs: npt.NDArray[np.int64], seen: Pairs,
     out: Pairs,
 ) -> int:  # fmt: skip
-    n, shift = 0, 64
+    n, shift, few = 0, 64, np.empty(WIDE, np.uint32)
     while 1 << (64 - shift) < len(seen):
         shift -= 1
     for r in range(len(runs)):
-        members = np.sort(documents[order[runs[r, 0] : runs[r, 1]]])
+        a, b = runs[r, 0], runs[r, 1]
+        members = few[: b - a] if b - a <= WIDE else documents[order[a:b]]
+        if b - a > WIDE:
+            members.sort()
+        else:  # nearly all runs: no array is made for them
+            for k in range(b - a):
+                one, at = documents[order[a + k]], k
+                while at and few[at - 1] > one:
+                    few[at], at = few[at - 1], at - 1
+                few[at] = one
         first = len(members) if len(members) <= WIDE else FIRST
         for k in range(len(members)):
-            one = np.uint64(members[k]) << _HALF
+            high = np.uint64(members[k]) << _HALF
             for begin, end in ((0, min(k, first)), (max(first, k - BEFORE), k)):
                 for m in range(begin, end):
-                    pair = one | np.uint64(members[m])
+                    pair = high | np.uint64(members[m])
                     slot = (pair * _GOLDEN) >> np.uint64(shift) if shift < 64 else np.uint64(0)
                     if seen[slot] != pair:
                         seen[slot] = pair

@@ -53,7 +53,7 @@ def find_pairs(
     waiting: list[Pairs] = []
     seen = np.zeros(1 << min(24, max(10, (4 * len(numbered)).bit_length())), np.uint64)
     for one in bands:
-        keys, documents = _keys(numbered, holdings, one, part, looked_at, settings.ngram)
+        keys, documents = _keys(numbered, holdings, one, part, looked_at)
         found = propose(keys, documents, seen)
         waiting.append(found[found >= pairs_from(numbered.earlier)] if numbered.earlier else found)
         if sum(map(len, waiting)) > HELD:
@@ -65,15 +65,20 @@ def find_pairs(
 
 
 def _keys(
-    numbered: Catalogue, holdings: Sequence[Holding], number: int, part: int, looked_at: npt.NDArray[np.bool_],
-    ngram: int,
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]:  # fmt: skip
-    """A band's keys in a range, and the numbers of their documents."""
+    numbered: Catalogue, holdings: Sequence[Holding], number: int, part: int, looked_at: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint32]]:
+    """A band's keys in a range, and the numbers of their documents; one without a shingle has none."""
     keys, documents = [np.empty(0, np.uint64)], [np.empty(0, np.uint32)]
-    for numbers, table in numbered.scan(holdings, ["words", band(number)]):
-        found = table.column(band(number)).fill_null(0).to_numpy()
-        mine = looked_at[numbers] & (table.column("words").to_numpy() >= ngram)
-        mine &= in_part(found, part, parts(len(numbered)))
+    of = parts(len(numbered))
+    for numbers, table in numbered.scan(holdings, [band(number)]):
+        column = table.column(0)
+        mine = looked_at[numbers]
+        if column.null_count:
+            mine &= column.is_valid().to_numpy()
+            column = column.fill_null(0)
+        found = column.to_numpy()
+        if of > 1:
+            mine &= in_part(found, part, of)
         keys.append(found[mine])
         documents.append(numbers[mine])
     return np.concatenate(keys), np.concatenate(documents)
