@@ -114,7 +114,8 @@ def line(stage: Stage, record: Record, worked: bool, width: int) -> str:
     told = "  ".join(f"{count} {reason}" for reason, count in reasons[:3] if count)
     more = len([count for _, count in reasons[3:] if count])
     took = f"{record.seconds:7.1f} s" if worked else "   done  "
-    speed = f"{counts['bytes_in'] / 1e6 / record.seconds:7.1f} MB/s" if record.seconds and worked else " " * 12
+    text = counts["bytes_in"] and record.seconds and worked  # some stages read no text
+    speed = f"{counts['bytes_in'] / 1e6 / record.seconds:7.1f} MB/s" if text else " " * 12
     more_told = f"  and {more} more reasons" if more > 0 else ""
     return f"  {stage.name:{width}} {took} {speed}  {total:8} in {kept:8} out  {told}{more_told}".rstrip()
 

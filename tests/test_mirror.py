@@ -12,7 +12,8 @@ import resource
 import shutil
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -338,13 +339,17 @@ def test_a_file_system_shows_no_file_before_all_of_it_is_there(tmp_path: Path, n
 def test_a_store_that_refuses_to_be_written_fails_the_units_with_a_line(
     tmp_path: Path, numbers: Path, machines: Any
 ) -> None:
-    work = machines(f"file://{tmp_path}/store")
-    (tmp_path / "store/even/numbers").mkdir(parents=True)
-    (tmp_path / "store/even/numbers/counts").write_text("in the way of a folder")
+    work, stage = machines(f"file://{tmp_path}/store"), evens(numbers)
+
+    def units(workspace: Path) -> Sequence[Unit]:
+        (tmp_path / "store/even/numbers").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "store/even/numbers/counts").write_text("in the way of a folder")
+        return stage.units(workspace)
+
     with pytest.raises(
         StageError, match=r"5 of 5 units failed[\s\S]*StoreError: file://.*counts/00000.txt: cannot be written"
     ):
-        run(evens(numbers), work, Engine())
+        run(replace(stage, units=units), work, Engine())
 
 
 def test_a_full_disk_is_told_by_the_file_that_did_not_fit(store: Store, machines: Any) -> None:

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+from multiprocess import forkserver
 
 from commands.look import look
 from commands.report import records
@@ -284,6 +285,7 @@ def test_two_workers_put_their_units_into_the_store(
     raw: Path, tmp_path: Path, bucket: str, machine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engines, "WORKER_BYTES", 1)
+    forkserver._forkserver._stop()  # it has the environment of the test that started it
     run(copies(raw), machine(f"{bucket}/run"), Engine(workers=2))
     run(copies(raw), tmp_path / "disk", Engine())
     assert in_store(f"{bucket}/run") == outputs(tmp_path / "disk")
