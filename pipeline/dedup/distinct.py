@@ -14,11 +14,11 @@ Number = TypeVar("Number", np.uint32, np.uint64)
 def distinct(values: npt.NDArray[Number]) -> npt.NDArray[Number]:
     """The values of a one-dimensional array in order, each once; a new array."""
     ordered = np.sort(values)
-    return ordered[: _close_up(ordered)].copy()
+    return ordered[: close_up(ordered)].copy()
 
 
 @njit(cache=True)
-def _close_up(ordered: npt.NDArray[Any]) -> int:
+def close_up(ordered: npt.NDArray[Any]) -> int:
     """Move the first of each run of equal values to the front; how many there are."""
     n = 0
     for i in range(len(ordered)):

@@ -1,7 +1,7 @@
 """Signatures -> the pairs of documents that share a band, some bands or a range of one band's keys a unit.
 
-Memory: 44 bytes a document of the range, 16 a pair, and 128 MB; a band of more than `PART` documents is cut into
-ranges.
+Memory: 44 bytes a document of the range, 16 a pair, 8 a document, and 128 MB; a band of more than `PART` documents is
+cut into ranges.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.dedup.candidates import Pairs, later, merge, pairs_from, propose
+from pipeline.dedup.candidates import Pairs, later, pairs_from, propose, sort
 from pipeline.dedup.catalogue import Catalogue, Holding
 from pipeline.dedup.columns import write_columns
 from pipeline.dedup.copies import copies_of, in_part, parts
@@ -57,8 +57,8 @@ def find_pairs(
         found = propose(keys, documents, seen)
         waiting.append(found[found >= pairs_from(numbered.earlier)] if numbered.earlier else found)
         if sum(map(len, waiting)) > HELD:
-            waiting = [merge(waiting)]
-    pairs = merge(waiting)
+            waiting = [sort(waiting, len(numbered))]
+    pairs = sort(waiting, len(numbered))
     tally.read(len(pairs), 0)
     tally.kept(len(pairs), 0)
     write_columns(out, {"pair": pairs})
