@@ -56,6 +56,7 @@ class _Lease:
         self.told = {"host": platform.node(), "place": _place(), "pid": os.getpid(), "token": uuid4().hex}
 
     def take(self) -> None:
+        """Put the note there. Raises StoreError if a live process's stands, or comes first."""
         for _ in range(2):
             if self.store.create(self.name, self._note()) and self._is_ours():
                 return

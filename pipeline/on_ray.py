@@ -56,6 +56,7 @@ class Tasks(RayTaskManager):  # type: ignore[misc]
     """
 
     def submit_task(self, executor: Any, ranks: list[int], options: dict[str, Any]) -> Future[list[Any]]:
+        """Start an actor for these ranks and give it the work; what is waited for is known at once."""
         import ray
 
         worker: Any = ray.remote(Worker).options(**options).remote()

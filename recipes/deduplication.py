@@ -48,10 +48,7 @@ class Deduplication:
         from pipeline.dedup.catalogue import Holding
         from pipeline.dedup.earlier import earlier_holdings
 
-        own = [
-            Holding(run="", source=name, signatures=workspace / stage.name, documents=workspace / documents.name)
-            for (name, stage), documents in zip(signed.items(), self.documents.values(), strict=True)
-        ]
+        own = [Holding(run="", source=name, signatures=workspace / stage.name) for name, stage in signed.items()]
         return [*earlier_holdings(self.settings.against), *own]
 
     def _signatures(self, name: str, documents: Stage) -> Stage:

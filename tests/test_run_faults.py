@@ -23,17 +23,7 @@ from pipeline.units import InputError
 from recipes import ready
 from recipes.load import load
 from tests.conftest import BERTMILL, bertmill
-
-RECIPE = """\
-name: notes
-unit: 20K
-sources:
-  t: {{kind: text, read: {folder}/in/*.jsonl, filters: {{{filters}}}}}
-tokenizer: {{vocab: 512}}
-packing: {{unit: 10K}}
-model: {{layers: 4, hidden: 32, heads: 2, intermediate: 48}}
-train: {{phases: [{{name: learn, tokens: 1K, context: 128, mix: {{t: 1}}}}]}}
-"""
+from tests.toy_recipe import RECIPE
 
 SCORERS = """\
 import os, sys, time

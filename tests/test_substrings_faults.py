@@ -9,12 +9,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from pipeline.dedup.substrings.ranges import answers, opened
+from pipeline.dedup.columns import opened
+from pipeline.dedup.substrings.ranges import answers
 from pipeline.dedup.substrings.repeats import Passages, find_repeats
 from pipeline.handover import check_beside
 from pipeline.perform import perform
 from pipeline.settings import Substrings
-from pipeline.stage import StageError, begin
+from pipeline.stage import Record, StageError, begin
 from tests.test_substrings import own, passage, planted
 from tests.toy_substrings import bring, cut, rows, stages_of
 
@@ -60,6 +61,7 @@ def test_a_file_that_is_not_the_signed_one_is_refused_by_name(stage: str, how: s
 
 def test_a_file_that_is_no_arrow_file_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "passages" / "web").mkdir(parents=True)
+    Record(name="passages/web", fingerprint="f", settings={}, units=1).write(tmp_path / "passages" / "web")
     path = tmp_path / "passages" / "web" / "00000.arrow"
     for content in (None, b"", b"nothing of that kind"):
         if content is not None:

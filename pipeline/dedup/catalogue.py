@@ -2,7 +2,7 @@
 
 The canonical order is: documents of earlier runs first, then preferred sources, then the others by name; within a
 source the better quality score, then the smaller id. It does not know files or units, and neither does anything that
-is decided by these numbers. Memory while it is made: 60 bytes a document; afterwards it is mapped, 24 on disk.
+is decided by these numbers. Memory while it is made: 90 bytes a document; afterwards it is mapped, 24 on disk.
 """
 
 from __future__ import annotations
@@ -34,13 +34,12 @@ _NIBBLE[_DIGITS] = np.arange(16)
 
 @dataclass(frozen=True, kw_only=True)
 class Holding:
-    """The documents of one source of one run, and their signatures."""
+    """The signatures of one source of one run."""
 
     run: str
     """The folder of an earlier run as the recipe names it; '' for this one."""
     source: str
     signatures: Path
-    documents: Path
     survivors: Path | None = None
     """Of an earlier run: the folder of the documents that were left. Only these count."""
 

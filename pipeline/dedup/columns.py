@@ -10,7 +10,7 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
-from pipeline.stage import StageError
+from pipeline.stage import Record, StageError
 
 Columns = dict[str, npt.NDArray[Any]]
 
@@ -39,15 +39,24 @@ def read_told(path: Path) -> dict[str, Any]:
 
 def read_batches(path: Path) -> Iterator[pa.RecordBatch]:
     """The batches of an Arrow file, mapped. Raises StageError where the file is missing or not whole."""
+    reader = opened(path)
+    for number in range(reader.num_record_batches):
+        yield reader.get_batch(number)
+
+
+def opened(path: Path) -> pa.ipc.RecordBatchFileReader:
+    """An Arrow file, mapped. Raises StageError where it is missing or not whole."""
     try:
-        with pa.memory_map(str(path)) as file:
-            reader = pa.ipc.open_file(file)
-            for number in range(reader.num_record_batches):
-                yield reader.get_batch(number)
+        return pa.ipc.open_file(pa.memory_map(str(path)))
     except (pa.ArrowInvalid, OSError) as fault:
-        stage = path.parent.relative_to(path.parents[1]).as_posix()
         told = str(fault).splitlines()[0]
-        raise StageError(f"{path}: cannot be read ({told}); make it anew with --redo {stage}") from None
+        raise StageError(f"{path}: cannot be read ({told}); make it anew with --redo {_stage_of(path)}") from None
+
+
+def _stage_of(path: Path) -> str:
+    """The name of the stage that made a file, which stands in its folder or beside; the folder's where none is told."""
+    records = [record for folder in (path.parent, path.parents[1]) if (record := Record.read(folder))]
+    return records[0].name if records else path.parent.name
 
 
 def read_all(folder: Path, units: int, name: str) -> list[npt.NDArray[Any]]:

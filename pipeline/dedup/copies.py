@@ -1,6 +1,6 @@
 """Signatures -> which documents are equal to an earlier one, by the 128-bit hash of their normalised text.
 
-A unit takes the documents of one range of hashes, so that any number of them fits into memory: 44 bytes a document of
+A unit takes the documents of one range of hashes, so that any number of them fits into memory: 58 bytes a document of
 its range.
 """
 
@@ -21,7 +21,7 @@ from pipeline.tally import Tally
 from pipeline.units import Unit
 
 PART = 1 << 27
-"""Documents whose hashes or keys one unit holds: 134 million, about 6 GB."""
+"""Documents whose hashes or keys one unit holds: 134 million, 8 to 9 GB."""
 
 
 def parts(documents: int) -> int:

@@ -9,7 +9,7 @@ kept document are its cluster. By number of the document:
     jaccard    float64  J with the kept one; 1 of equal texts, 0 of kept documents
     size       uint32   documents in its cluster, of a kept one
 
-Memory: 21 bytes a document, 8 a copy; the pairs are mapped.
+Memory: 33 bytes a document, 8 a copy; the pairs are mapped.
 """
 
 from __future__ import annotations

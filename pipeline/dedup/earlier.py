@@ -20,7 +20,6 @@ def earlier_holdings(runs: Sequence[str]) -> list[Holding]:
             run=run,
             source=source,
             signatures=Path(run) / "signatures" / source,
-            documents=Path(run) / "filter" / source,
             survivors=Path(run) / "dedup" / source,
         )
         for run in runs
@@ -38,10 +37,11 @@ def documents_of(runs: Sequence[str]) -> dict[tuple[str, str, str], Piece]:
     """(run, source, file) -> the file of documents, which has to be what its stage signed."""
     found: dict[tuple[str, str, str], Piece] = {}
     for holding in earlier_holdings(runs):
-        record = Record.read(holding.documents)
+        folder = Path(holding.run) / "filter" / holding.source
+        record = Record.read(folder)
         for number in range(record.units if record else 0):
-            path = holding.documents / f"{number:05}.parquet"
-            counts = standing(holding.documents, number, ".parquet")
+            path = folder / f"{number:05}.parquet"
+            counts = standing(folder, number, ".parquet")
             if counts is None:
                 raise StageError(f"{path}: has gone or is not what was signed; an earlier run must be whole")
             size = int(counts["bytes_written"])

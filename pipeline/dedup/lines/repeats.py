@@ -30,7 +30,7 @@ import numpy.typing as npt
 import orjson
 import pyarrow as pa
 
-from pipeline.dedup.columns import read_columns
+from pipeline.dedup.columns import opened, read_columns
 from pipeline.dedup.lines.hashes import PARTS, SHIFT
 from pipeline.filters.address import Hashes
 from pipeline.handover import signed_pieces
@@ -148,14 +148,9 @@ def repeated_in(folder: Path, source: str, unit: int) -> npt.NDArray[np.void]:
 
 
 def _batch(path: Path, source: str, unit: int) -> pa.RecordBatch:
-    try:
-        with pa.memory_map(str(path)) as file:
-            reader = pa.ipc.open_file(file)
-            units = orjson.loads(reader.schema.metadata[_UNITS])
-            before = sum(count for name, count in units.items() if name < source)
-            if unit >= units[source]:
-                raise KeyError(f"unit {unit} of {source}")
-            return reader.get_batch(before + unit)
-    except (pa.ArrowInvalid, OSError, KeyError, TypeError) as fault:
-        told = str(fault).splitlines()[0]
-        raise StageError(f"{path}: cannot be read ({told}); make it anew with --redo {path.parent.name}") from None
+    reader = opened(path)
+    units = orjson.loads((reader.schema.metadata or {}).get(_UNITS, b"{}"))
+    if unit >= units.get(source, 0):
+        told = f"it has nothing of unit {unit} of {source}"
+        raise StageError(f"{path}: cannot be read ({told}); make it anew with --redo {path.parent.name}")
+    return reader.get_batch(sum(count for name, count in units.items() if name < source) + unit)

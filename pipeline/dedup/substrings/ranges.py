@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
+from pipeline.dedup.columns import opened
 from pipeline.dedup.substrings.tokens import Hashes, Places
-from pipeline.stage import StageError
 
 PART_BYTES = 256 << 20
 """Of files that one range takes, about; its unit needs up to 6 times as much memory."""
@@ -27,21 +27,6 @@ Rows = dict[str, npt.NDArray[Any]]
 def ranges(size: int) -> int:
     """Ranges for files of `size` bytes together."""
     return max(1, -(-size // PART_BYTES))
-
-
-def opened(path: Path) -> pa.ipc.RecordBatchFileReader:
-    """An Arrow file, mapped. Raises StageError where it is missing or not whole."""
-    try:
-        return pa.ipc.open_file(pa.memory_map(str(path)))
-    except (pa.ArrowInvalid, OSError) as fault:
-        told = str(fault).splitlines()[0]
-        raise StageError(f"{path}: cannot be read ({told}); make it anew with --redo {stage_of(path)}") from None
-
-
-def stage_of(path: Path) -> str:
-    """The name of the stage that a file of a folder with `stage.json` is of; the folder's own where there is none."""
-    named = [path.parents[1].name] if not (path.parents[1] / "stage.json").exists() else []
-    return "/".join([*named, path.parent.name])
 
 
 def in_range(path: Path, part: int, of: int) -> Rows:

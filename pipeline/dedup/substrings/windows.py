@@ -18,7 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from pipeline.dedup.substrings.ranges import Rows, in_range, joined, opened, write_answers
+from pipeline.dedup.columns import opened
+from pipeline.dedup.substrings.ranges import Rows, in_range, joined, write_answers
 from pipeline.dedup.substrings.tokens import Hashes, Places, Written, reread, run_hashes
 from pipeline.tally import Tally
 from pipeline.units import Unit
