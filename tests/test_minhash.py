@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.dedup.minhash import band_keys, permutations, shingle_set, splitmix, word_hashes
+from pipeline.dedup.minhash import SMALL, band_keys, permutations, shingle, shingle_sets, splitmix, word_hashes
 from pipeline.words import scan
 
 Hashes = npt.NDArray[np.uint64]
@@ -66,16 +66,27 @@ def test_band_keys_equal_plain_python_for_every_shape() -> None:
 
 def test_shingles_see_words_and_neither_case_nor_symbols() -> None:
     hashes, bounds = words("The cat, the CAT: sat (down).", "the cat the cat sat down", "the cat")
-    first, second, short = (shingle_set(hashes[a:b], 5) for a, b in pairwise(bounds))
+    found, begins = shingle_sets(hashes, bounds, 5)
+    first, second, short = (found[a:b] for a, b in pairwise(begins))
     assert first.tolist() == second.tolist()
     assert (len(first), len(short)) == (2, 0)
 
 
-def test_a_repeated_shingle_is_in_the_set_once_and_the_set_is_sorted() -> None:
-    hashes, _ = words("a b c " * 50)
-    found = shingle_set(hashes, 3)
-    assert len(found) == 3
-    assert (found[1:] > found[:-1]).all()
+def test_a_set_is_sorted_holds_each_shingle_once_and_knows_nothing_of_its_neighbours() -> None:
+    texts = [
+        "a b c " * 50,
+        "",
+        "a b",
+        "a b c",
+        *(" ".join(f"w{n % m}" for n in range(m + 60)) for m in range(1, 90, 11)),
+    ]
+    hashes, bounds = words(*texts)
+    found, begins = shingle_sets(hashes, bounds, 3)
+    for d, (a, b) in enumerate(pairwise(bounds.tolist())):
+        own = found[begins[d] : begins[d + 1]]
+        assert own.tolist() == sorted({int(shingle(hashes, at, 3)) for at in range(a, b - 2)})
+    assert (np.diff(begins)[:4].tolist(), begins[-1]) == ([3, 0, 0, 1], len(found))
+    assert np.diff(begins).max() > SMALL > np.diff(begins)[4:].min()
 
 
 def test_pairs_of_similarity_four_fifths_share_a_band_as_often_as_the_formula_says() -> None:

@@ -19,7 +19,7 @@ from numba import njit
 from pipeline.decontaminate.arrays import map_arrays
 from pipeline.decontaminate.ngrams import Array
 from pipeline.decontaminate.reserved import INDEX
-from pipeline.dedup.minhash import shingle, shingle_set, word_hashes
+from pipeline.dedup.minhash import shingle, shingle_sets, word_hashes
 from pipeline.dedup.normal import pieces
 from pipeline.dedup.survivors import jaccard
 from pipeline.documents import DocumentWriter, Dropped, id_words, read_batches, text_bytes
@@ -76,7 +76,7 @@ def find_near(texts: pa.Array, index: Mapping[str, Any], ngram: int, threshold: 
         words, bounds = word_hashes(scan(data, offsets))
         maybe = _maybe(words, bounds, ngram, index["bits"], index["keys"], index["slots"])
         for number in np.flatnonzero(maybe).tolist():
-            own = shingle_set(words[bounds[number] : bounds[number + 1]], ngram)
+            own, _ = shingle_sets(words, bounds[number : number + 2], ngram)
             like, similarity = _nearest(
                 own, threshold, COMPARED,
                 *(index[name] for name in ("keys", "slots", "bounds", "documents", "sets", "set_bounds")),

@@ -14,7 +14,6 @@ hold out a smaller share of such a corpus.
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +24,12 @@ import pyarrow.parquet as pq
 from pipeline.decontaminate.arrays import write_arrays
 from pipeline.decontaminate.index import slots_of
 from pipeline.decontaminate.ngrams import Array
-from pipeline.dedup.minhash import shingle_set, word_hashes
-from pipeline.dedup.normal import pieces
+from pipeline.dedup.minhash import sets_of
 from pipeline.documents import id_words, read_batches, text_bytes
 from pipeline.files import durable
 from pipeline.tally import Tally
 from pipeline.tokenizer import held_out
 from pipeline.units import Unit
-from pipeline.words import scan
 
 RESERVED = pa.schema(
     [pa.field("id", pa.string(), nullable=False), pa.field("shingles", pa.list_(pa.uint64()), nullable=False)]
@@ -55,17 +52,14 @@ def reserve(unit: Unit, out: Path, tally: Tally, *, holdout: float, ngram: int) 
                 tally.dropped["for_training"] += batch.num_rows - wanted.num_rows
                 tally.kept(wanted.num_rows, text_bytes(wanted))
                 if wanted.num_rows:
-                    sets = pa.array(shingle_sets(wanted.column("text"), ngram), pa.list_(pa.uint64()))
+                    sets = _sets(wanted.column("text"), ngram)
                     writer.write_batch(pa.record_batch([wanted.column("id"), sets], schema=RESERVED))
 
 
-def shingle_sets(texts: pa.Array, ngram: int) -> list[Array]:
-    """The shingle set of each text, as near-duplicates have it."""
-    found: list[Array] = []
-    for data, offsets in pieces(texts):
-        words, bounds = word_hashes(scan(data, offsets))
-        found += [shingle_set(words[a:b], ngram) for a, b in pairwise(bounds.tolist())]
-    return found
+def _sets(texts: pa.Array, ngram: int) -> pa.Array:
+    """The set of shingles of each text, as near-duplicates have it."""
+    found = [pa.ListArray.from_arrays(begins.astype(np.int32), values) for values, begins in sets_of(texts, ngram)]
+    return pa.concat_arrays(found)
 
 
 def index_reserved(folder: Path, *, threshold: float) -> None:

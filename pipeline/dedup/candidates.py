@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from pipeline.dedup.distinct import close_up
+from pipeline.dedup.ordering import Places, repeated
 
 Pairs = npt.NDArray[np.uint64]
 """Later document << 32 | earlier document; sorted and each once, so it stands in the order in which it is decided."""
@@ -34,8 +34,7 @@ def propose(
     `seen` (a power of two of zeros at first) remembers pairs from band to band, so that most of those that several
     bands propose are given once and need not be sorted.
     """
-    order = _repeated(keys)
-    order = order[np.argsort(keys[order])]
+    order = repeated(keys)
     starts = _runs(keys, order)
     out = np.empty(_count(starts), np.uint64)
     return out[: _fill(order, documents, starts, np.zeros(1, np.uint64) if seen is None else seen, out)]
@@ -44,7 +43,7 @@ def propose(
 def merge(pairs: list[Pairs]) -> Pairs:
     """Sorted pairs of several units -> sorted, each once. (A stable sort merges what is sorted in parts.)"""
     ordered = np.sort(joined(pairs), kind="stable")
-    return ordered[: close_up(ordered)].copy()
+    return ordered[: _close_up(ordered)].copy()
 
 
 def sort(pairs: list[Pairs], documents: int) -> Pairs:
@@ -77,6 +76,17 @@ def earlier(pairs: Pairs) -> npt.NDArray[np.uint32]:
 
 def later(pairs: Pairs) -> npt.NDArray[np.uint32]:
     return (pairs >> _HALF).astype(np.uint32)
+
+
+@njit(cache=True)
+def _close_up(ordered: Pairs) -> int:
+    """Move the first of each run of equal pairs to the front; how many there are."""
+    n = 0
+    for pair in ordered:
+        if n == 0 or pair != ordered[n - 1]:
+            ordered[n] = pair
+            n += 1
+    return n
 
 
 @njit(cache=True)
@@ -115,24 +125,7 @@ def _sort_each(ends: npt.NDArray[np.int64], pairs: Pairs) -> int:
 
 
 @njit(cache=True)
-def _repeated(keys: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """The places of keys that may occur twice: nearly all others, and they are most, need not be sorted."""
-    slots = 1024
-    while slots < 4 * len(keys):
-        slots *= 2
-    seen, mask = np.zeros(slots, np.uint8), np.uint64(slots - 1)
-    for key in keys:
-        slot = key & mask
-        seen[slot] = min(2, seen[slot] + 1)
-    out, n = np.empty(len(keys), np.int64), 0
-    for i in range(len(keys)):
-        out[n] = i
-        n += seen[keys[i] & mask] == 2
-    return out[:n]
-
-
-@njit(cache=True)
-def _runs(keys: npt.NDArray[np.uint64], order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def _runs(keys: npt.NDArray[np.uint64], order: Places) -> npt.NDArray[np.int64]:
     """Where runs of two and more equal keys begin and end: (runs, 2)."""
     out = np.empty((len(order) // 2, 2), np.int64)
     n, begin = 0, 0
@@ -160,7 +153,7 @@ def _count(runs: npt.NDArray[np.int64]) -> int:
 
 @njit(cache=True)
 def _fill(
-    order: npt.NDArray[np.int64], documents: npt.NDArray[np.uint32], runs: npt.NDArray[np.int64], seen: Pairs,
+    order: Places, documents: npt.NDArray[np.uint32], runs: npt.NDArray[np.int64], seen: Pairs,
     out: Pairs,
 ) -> int:  # fmt: skip
     n, shift, few = 0, 64, np.empty(WIDE, np.uint32)

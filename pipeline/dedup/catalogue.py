@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipeline.dedup.columns import read_columns, read_told, write_columns
+from pipeline.dedup.ordering import Places, ordered
 from pipeline.dedup.signatures import Scheme, open_signatures
 from pipeline.stage import Record, StageError
 from pipeline.tally import Tally
@@ -140,10 +141,10 @@ def number_documents(
 
     Raises StageError where a folder is unsigned, or a file missing, damaged or foreign.
     """
-    ordered = in_order(holdings, prefer)
+    preferred = in_order(holdings, prefer)
     files, orders, highs, lows, dead = [], [], [], [], []
     before = 0
-    for holding in ordered:
+    for holding in preferred:
         found = _files(holding, scheme)
         files += found
         high, low, order, left = _ranked(holding, found)
@@ -156,9 +157,9 @@ def number_documents(
         before += len(high)
         if before > MOST:
             raise StageError(f"{before} documents are more than the {MOST} that can be deduplicated at once")
-    earlier = sum(len(order) for holding, order in zip(ordered, orders, strict=True) if holding.run)
+    earlier = sum(len(order) for holding, order in zip(preferred, orders, strict=True) if holding.run)
     alive = sum(map(len, orders))
-    position = np.concatenate([np.empty(0, np.int64), *orders, *dead]).astype(np.uint32)
+    position = np.concatenate([np.empty(0, np.uint32), *orders, *dead])
     number = np.empty(before, np.uint32)
     number[position] = np.arange(before, dtype=np.uint32)
     high, low = (_joined(halves, orders) for halves in (highs, lows))
@@ -172,9 +173,7 @@ def in_order(holdings: Sequence[Holding], prefer: Sequence[str]) -> list[Holding
     return [*(holding for holding in holdings if holding.run), *(own[source] for source in canonical(own, prefer))]
 
 
-def _joined(
-    halves: Sequence[npt.NDArray[np.uint64]], orders: Sequence[npt.NDArray[np.int64]]
-) -> npt.NDArray[np.uint64]:
+def _joined(halves: Sequence[npt.NDArray[np.uint64]], orders: Sequence[Places]) -> npt.NDArray[np.uint64]:
     """The halves of ids in the order of the numbers: those that take part, then the others."""
     lefts = [len(order) for order in orders]
     parts = [one[:left] for one, left in zip(halves, lefts, strict=True)]
@@ -198,7 +197,7 @@ def _files(holding: Holding, scheme: Scheme) -> list[SignedFile]:
 
 def _ranked(
     holding: Holding, files: Sequence[SignedFile]
-) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], npt.NDArray[np.int64], int]:
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], Places, int]:
     """(high, low) halves of the ids row by row; the rows in canonical order, and how many of these take part."""
     tables = [read_signatures(holding.signatures / f.signatures, f.source, ["id", "quality"]) for f in files]
     halves = [np.empty((0, 2), np.uint64)]
@@ -208,7 +207,7 @@ def _ranked(
         except ValueError as fault:
             raise StageError(f"{holding.signatures / file.signatures}: {fault}; make it anew with --redo") from None
     high, low = np.ascontiguousarray(np.concatenate(halves).T)
-    order = np.argsort(high)
+    order = ordered(high)
     _mend(order, high, low)
     quality = np.concatenate([np.empty(0), *(table.column("quality").to_numpy() for table in tables)])
     if not np.isnan(quality).all():
@@ -220,11 +219,11 @@ def _ranked(
     return high, low, np.concatenate([order[stays], order[~stays]]), int(stays.sum())
 
 
-def _mend(order: npt.NDArray[np.int64], high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64]) -> None:
+def _mend(order: Places, high: npt.NDArray[np.uint64], low: npt.NDArray[np.uint64]) -> None:
     """Order those whose first halves are equal, nearly always none, by the second."""
-    ordered = high[order]
-    for at in np.flatnonzero(ordered[1:] == ordered[:-1]).tolist():
-        begin, end = np.searchsorted(ordered, ordered[at]), np.searchsorted(ordered, ordered[at], side="right")
+    found = high[order]
+    for at in np.flatnonzero(found[1:] == found[:-1]).tolist():
+        begin, end = np.searchsorted(found, found[at]), np.searchsorted(found, found[at], side="right")
         order[begin:end] = order[begin:end][np.argsort(low[order[begin:end]], kind="stable")]
 
 
@@ -242,7 +241,7 @@ def _survived(folder: Path, high: npt.NDArray[np.uint64], low: npt.NDArray[np.ui
             told = str(fault).splitlines()[0]
             raise StageError(f"{path}: {told}; an earlier run must be whole up to its dedup") from None
     kept_high, kept_low = np.ascontiguousarray(np.concatenate(left).T)
-    order = np.argsort(kept_high)
+    order = ordered(kept_high)
     kept_high, kept_low = kept_high[order], kept_low[order]
     at, found = np.searchsorted(kept_high, high), np.zeros(len(high), np.bool_)
     near = np.ones(len(high), np.bool_)

@@ -6,14 +6,16 @@ Jaccard similarity of their sets of shingles, so with r rows and b bands a pair 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from numba import njit
 
-from pipeline.dedup.distinct import distinct
-from pipeline.words import WORD, Words
+from pipeline.dedup.normal import pieces
+from pipeline.words import WORD, Words, scan
 
 Hashes = npt.NDArray[np.uint64]
 
@@ -21,6 +23,9 @@ SEED = 1
 """Where the permutations begin. Another seed makes every signature ever written worthless."""
 
 NOTHING = np.uint32(0xFFFFFFFF)
+
+SMALL = 64
+"""Up to so many shingles are put in order one by one; for more, numpy's sort is worth the call."""
 
 _GOLDEN, _MIX1, _MIX2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _STEP = np.uint64(_GOLDEN)
@@ -58,9 +63,21 @@ def band_keys(words: Hashes, bounds: npt.NDArray[np.int64], ngram: int, bands: i
     return _band_keys(words, bounds, ngram, rows, *permutations(bands * rows))
 
 
-def shingle_set(words: Hashes, ngram: int) -> Hashes:
-    """The 64-bit hashes of a document's runs of `ngram` words: sorted, each once."""
-    return distinct(_shingles(words, ngram))
+def sets_of(texts: pa.Array, ngram: int) -> Iterator[tuple[Hashes, npt.NDArray[np.int64]]]:
+    """The sets of shingles of a text column, some documents at a time, as `shingle_sets` gives them."""
+    for data, offsets in pieces(texts):
+        yield shingle_sets(*word_hashes(scan(data, offsets)), ngram)
+
+
+def shingle_sets(words: Hashes, bounds: npt.NDArray[np.int64], ngram: int) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    """The 64-bit hashes of each document's runs of `ngram` words, sorted and each once.
+
+    ->  the sets end to end, and where each begins (documents + 1); of fewer than `ngram` words it is empty
+    """
+    values, begins = _shingles(words, bounds, ngram)
+    for d in np.flatnonzero(np.diff(begins) > SMALL).tolist():
+        values[begins[d] : begins[d + 1]].sort()
+    return _distinct(values, begins)
 
 
 @njit(cache=True)
@@ -87,11 +104,34 @@ def shingle(words: Hashes, at: int, ngram: int) -> np.uint64:
 
 
 @njit(cache=True)
-def _shingles(words: Hashes, ngram: int) -> Hashes:
-    out = np.empty(max(0, len(words) - ngram + 1), np.uint64)
-    for i in range(len(out)):
-        out[i] = shingle(words, i, ngram)
-    return out
+def _shingles(words: Hashes, bounds: npt.NDArray[np.int64], ngram: int) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    """The shingles of all documents; those of small ones are in order."""
+    out, begins, n = np.empty(len(words), np.uint64), np.zeros(len(bounds), np.int64), 0
+    for d in range(len(bounds) - 1):
+        for i in range(bounds[d], bounds[d + 1] - ngram + 1):
+            out[n] = shingle(words, i, ngram)
+            n += 1
+        begins[d + 1] = n
+        if n - begins[d] <= SMALL:
+            for i in range(begins[d] + 1, n):
+                one, at = out[i], i
+                while at > begins[d] and out[at - 1] > one:
+                    out[at] = out[at - 1]
+                    at -= 1
+                out[at] = one
+    return out[:n], begins
+
+
+@njit(cache=True)
+def _distinct(ordered: Hashes, begins: npt.NDArray[np.int64]) -> tuple[Hashes, npt.NDArray[np.int64]]:
+    """Close up where a hash stands in its document's set again."""
+    n, bounds = 0, np.zeros(len(begins), np.int64)
+    for d in range(len(begins) - 1):
+        for i in range(begins[d], begins[d + 1]):
+            ordered[n] = ordered[i]
+            n += int(i == begins[d] or ordered[i] != ordered[n - 1])
+        bounds[d + 1] = n
+    return ordered[:n], bounds
 
 
 @njit(cache=True)

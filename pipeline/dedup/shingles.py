@@ -7,8 +7,7 @@ Disk: 8 bytes a shingle of the marked documents.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import pairwise
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,17 +18,18 @@ import pyarrow.parquet as pq
 from pipeline.dedup.candidates import Pairs, earlier, later
 from pipeline.dedup.catalogue import Catalogue
 from pipeline.dedup.columns import read_all, read_batches, read_columns, write_columns
-from pipeline.dedup.minhash import Hashes, shingle_set, word_hashes
-from pipeline.dedup.normal import pieces
+from pipeline.dedup.minhash import Hashes, sets_of
 from pipeline.dedup.pairs import shares
 from pipeline.documents import read_batches as read_documents
 from pipeline.settings import Near
 from pipeline.stage import StageError
 from pipeline.tally import Tally
 from pipeline.units import Unit
-from pipeline.words import scan
 
 SETS = pa.schema([pa.field("row", pa.int64()), pa.field("shingles", pa.large_list(pa.uint64()))])
+
+Sets = tuple[Hashes, npt.NDArray[np.int64]]
+"""End to end, and where each begins (documents + 1)."""
 
 TOGETHER = 8 << 20
 """Shingles in one batch: 64 MB."""
@@ -71,21 +71,25 @@ def write_shingles(unit: Unit, out: Path, tally: Tally, *, catalogue: Path, cand
     tally.read(len(rows), 0)
     tally.kept(len(rows), 0)
     with pa.ipc.new_file(out, SETS) as writer:
-        waiting: list[Hashes] = []
+        waiting = [(np.empty(0, np.uint64), np.zeros(1, np.int64))]
         first = held = 0
-        for one in _sets(_texts(Path(piece.path), rows, file.rows), ngram):
-            waiting.append(one)
-            held += len(one)
-            if held >= TOGETHER:
-                writer.write_batch(_batch(rows[first : first + len(waiting)], waiting))
-                first, held, waiting = first + len(waiting), 0, []
-        writer.write_batch(_batch(rows[first:], waiting))
+        for texts in _texts(Path(piece.path), rows, file.rows):
+            for one in sets_of(texts, ngram):
+                waiting.append(one)
+                held += len(one[0])
+                if held >= TOGETHER:
+                    first += _write(writer, rows[first:], waiting)
+                    waiting, held = waiting[:1], 0
+        _write(writer, rows[first:], waiting)
 
 
-def _batch(rows: npt.NDArray[np.int64], sets: list[Hashes]) -> pa.RecordBatch:
-    offsets = np.concatenate([[0], np.cumsum([len(one) for one in sets], dtype=np.int64)]).astype(np.int64)
-    values = np.concatenate([np.empty(0, np.uint64), *sets])
-    return pa.record_batch([pa.array(rows), pa.LargeListArray.from_arrays(offsets, values)], schema=SETS)
+def _write(writer: pa.ipc.RecordBatchFileWriter, rows: npt.NDArray[np.int64], sets: Sequence[Sets]) -> int:
+    """Write sets, which are those of the first of `rows`; how many they are."""
+    values = np.concatenate([values for values, _ in sets])
+    sizes = np.concatenate([np.diff(begins) for _, begins in sets])
+    lists = pa.LargeListArray.from_arrays(np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64), values)
+    writer.write_batch(pa.record_batch([pa.array(rows[: len(sizes)]), lists], schema=SETS))
+    return len(sizes)
 
 
 def _texts(path: Path, rows: npt.NDArray[np.int64], expected: int) -> Iterator[pa.Array]:
@@ -104,14 +108,6 @@ def _texts(path: Path, rows: npt.NDArray[np.int64], expected: int) -> Iterator[p
                 yield batch.column("text").take(pa.array(rows[a:b] - before))
                 before += batch.num_rows
         before = after
-
-
-def _sets(texts: Iterator[pa.Array], ngram: int) -> Iterator[Hashes]:
-    for column in texts:
-        for data, offsets in pieces(column):
-            words, bounds = word_hashes(scan(data, offsets))
-            for a, b in pairwise(bounds.tolist()):
-                yield shingle_set(words[a:b], ngram)
 
 
 def read_sets(path: Path) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Hashes]]:

@@ -17,7 +17,7 @@ from numba import njit
 from pipeline.dedup.candidates import Pairs, earlier, later, merge, pairs_from
 from pipeline.dedup.catalogue import Catalogue
 from pipeline.dedup.columns import write_columns
-from pipeline.dedup.distinct import distinct
+from pipeline.dedup.members import Members
 from pipeline.dedup.minhash import Hashes
 from pipeline.dedup.shingles import proposed, read_sets
 from pipeline.dedup.survivors import jaccard
@@ -75,9 +75,10 @@ def _merged(found: list[Pairs], begin: int, end: int) -> Iterator[Pairs]:
 
 def _with_sets(
     pairs: Pairs, numbered: Catalogue, folder: Path
-) -> Iterator[tuple[Pairs, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Hashes, npt.NDArray[np.int64]]]]:
+) -> Iterator[tuple[Pairs, tuple[npt.NDArray[np.uint32], npt.NDArray[np.uint32], Hashes, npt.NDArray[np.int64]]]]:
     """Pairs in their order, some at a time, with (which two sets of each, the sets end to end, where each begins)."""
-    documents = distinct(np.concatenate([earlier(pairs), later(pairs)]))
+    members = Members.of(len(numbered), earlier(pairs), later(pairs))
+    documents = members.numbers()
     sizes = np.zeros(len(documents), np.int64)
     for at, rows, (known, offsets, _) in _of_files(documents, numbered, folder):
         places = np.searchsorted(known, rows)
@@ -85,15 +86,16 @@ def _with_sets(
     if not sizes.all():
         missing = numbered.hex_ids(documents[sizes == 0][:1])[0]
         raise AssertionError(f"there are no shingles of {missing}")
-    a, b = (np.searchsorted(documents, side(pairs)) for side in (earlier, later))
-    costs = np.cumsum(sizes[a] + sizes[b])
+    sides = members.places(earlier(pairs)), members.places(later(pairs))
+    costs = np.cumsum(sum(sizes[side] for side in sides))
     first = 0
     while first < len(pairs):
         spent = costs[first - 1] if first else 0
         last = max(first + 1, int(np.searchsorted(costs, spent + SHINGLES, side="right")))
-        needed = distinct(np.concatenate([a[first:last], b[first:last]]).astype(np.uint32))
-        one, other = (np.searchsorted(needed, side[first:last].astype(np.uint32)) for side in (a, b))
-        yield pairs[first:last], (one, other, *_gathered(documents[needed], numbered, folder))
+        some = [side[first:last] for side in sides]
+        needed = Members.of(len(documents), *some)
+        a, b = map(needed.places, some)
+        yield pairs[first:last], (a, b, *_gathered(documents[needed.numbers()], numbered, folder))
         first = last
 
 
@@ -117,8 +119,8 @@ def _gathered(
 
 def _of_files(documents: npt.NDArray[np.uint32], numbered: Catalogue, folder: Path) -> Iterator[tuple[Any, Any, Any]]:
     """(which of `documents`, their rows, a batch of sets that holds these) for all documents."""
+    order = np.argsort(numbered.position[documents])
     files, rows = numbered.places(documents)
-    order = np.lexsort((rows, files))
     cuts = np.flatnonzero(np.diff(files[order])) + 1
     for chosen in np.split(order, cuts):
         if not len(chosen):
@@ -154,8 +156,8 @@ def _put(values: Hashes, lengths: npt.NDArray[np.int64], begins: npt.NDArray[np.
 
 @njit(cache=True)
 def _measure(
-    one: npt.NDArray[np.int64],
-    other: npt.NDArray[np.int64],
+    one: npt.NDArray[np.uint32],
+    other: npt.NDArray[np.uint32],
     sets: Hashes,
     begins: npt.NDArray[np.int64],
     threshold: float,

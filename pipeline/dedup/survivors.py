@@ -10,6 +10,7 @@ import numpy.typing as npt
 from numba import njit
 
 from pipeline.dedup.candidates import Pairs
+from pipeline.dedup.ordering import Places, repeated
 
 Numbers = npt.NDArray[np.int32]
 """Documents by number. 4 bytes a document: some 2,000 million of them."""
@@ -26,15 +27,13 @@ def first_copies(hashes: Hashes, documents: npt.NDArray[np.uint32], earlier: int
     hashes     (documents, 2) halves of 128-bit hashes
     documents  (documents,) their numbers
     """
-    order = np.argsort(hashes[:, 0])
+    order = repeated(np.ascontiguousarray(hashes[:, 0]))
     out = np.empty(len(hashes), np.uint64)
     return out[: _first_copies(hashes, documents, order, earlier, out)].copy()
 
 
 @njit(cache=True)
-def _first_copies(
-    hashes: Hashes, documents: npt.NDArray[np.uint32], order: npt.NDArray[np.int64], earlier: int, out: Pairs
-) -> int:
+def _first_copies(hashes: Hashes, documents: npt.NDArray[np.uint32], order: Places, earlier: int, out: Pairs) -> int:
     begin, n, found = 0, len(order), 0
     for i in range(1, n + 1):
         if i < n and hashes[order[i], 0] == hashes[order[begin], 0]:
