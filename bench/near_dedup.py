@@ -2,7 +2,8 @@
 
     python bench/near_dedup.py [FILE.jsonl.gz ...] [--slow 0.05] [--peers datatrove gaoya ...]
 
-The text is `bench/dedup/corpus.py`'s, or the files named. Each program runs alone in a process of its own, on one core;
+The text is `bench/dedup/corpus.py`'s, or the files named (a `text` in each line; texts of one `family` are drawn
+together). Each program runs alone in a process of its own, on one core;
 seconds are CPU seconds, the peak is of resident memory. Ours are the stages of a run, from the filtered documents on,
 each writing and signing its folder. Programs that take minutes for 10 MB get a share of the families of documents; ours
 is measured on the same documents in the same run.

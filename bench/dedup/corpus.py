@@ -150,11 +150,12 @@ def write(documents: list[dict[str, str]], out: Path) -> None:
 
 
 def read(paths: Iterable[Path], share: float = 1.0) -> Iterator[dict[str, Any]]:
-    """The documents of a corpus, or of a share of its families."""
+    """The documents of a corpus, or of a share of its families; one that names no family is one of its own."""
     for path in paths:
         with gzip.open(path, "rt", encoding="utf-8") as opened:
             for line in opened:
                 document = json.loads(line)
+                document.setdefault("family", document["text"])
                 if share >= 1 or drawn(document["family"]) < share:
                     yield document
 
