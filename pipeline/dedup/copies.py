@@ -1,6 +1,6 @@
 """Signatures -> which documents are equal to an earlier one, by the 128-bit hash of their normalised text.
 
-A unit takes the documents of one range of hashes, so that any number of them fits into memory: 58 bytes a document of
+A unit takes the documents of one range of hashes, so that any number of them fits into memory: 63 bytes a document of
 its range.
 """
 
