@@ -22,14 +22,14 @@ app = typer.Typer(
 
 def _opened(address: str) -> Path:
     """A path, or for an address in a store the folder that mirrors it."""
-    from pipeline.mirror import opened
+    from pipeline.stores.mirror import opened
 
     return opened(address)
 
 
 def _on_disk(address: str) -> Path:
     """A path; an address in a store is refused where a command cannot read one."""
-    from pipeline.stores import URL, StoreError
+    from pipeline.stores.store import URL, StoreError
 
     if URL in address:
         raise StoreError(f"{address}: this command reads folders on disk; copy it there first")

@@ -77,7 +77,7 @@ def write(texts: list[str], path: Path) -> None:
 
 def ours(home: Path, settings: Any) -> dict[str, Any]:
     """The three stages as a run does them; the stage before only passes the documents on, and is not timed."""
-    from pipeline.engines import Engine, run
+    from pipeline.engines.run import Engine, run
     from pipeline.stage import Stage
     from pipeline.units import find, group
     from recipes.repeats import without_repeated_lines

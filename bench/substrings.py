@@ -91,7 +91,7 @@ def write_tokens(home: Path) -> npt.NDArray[np.int64]:
 def ours(home: Path) -> dict[str, Any]:
     """The stages as a run does them; the stage before only passes the documents on, and is not timed."""
     from bench.lines import pass_on
-    from pipeline.engines import Engine, run
+    from pipeline.engines.run import Engine, run
     from pipeline.settings import Substrings
     from pipeline.stage import Stage
     from pipeline.units import find, group

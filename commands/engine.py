@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.clusters import Cluster, Ray, Slurm
-from pipeline.engines import Engine
+from pipeline.engines.clusters import Cluster, Ray, Slurm
+from pipeline.engines.run import Engine
 from pipeline.stage import StageError
 from recipes.load import said
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pipeline.stores import FULL
+from pipeline.stores.store import FULL
 
 DENIED = (errno.EACCES, errno.EPERM, errno.EROFS)
 """No permission, or a file system that is read only."""
@@ -20,7 +20,7 @@ FAULTS = {
     "recipes.estimate": ("PlanError",),
     "pipeline.stage": ("StageError",),
     "pipeline.units": ("InputError",),
-    "pipeline.stores": ("StoreError",),
+    "pipeline.stores.store": ("StoreError",),
     "pipeline.ingest.reading": ("UnreadableFile", "MissingPackage"),
     "pipeline.filters.fasttext_file": ("ModelFileError",),
     "pipeline.filters.language": ("LanguageModelError",),

@@ -6,8 +6,8 @@ import json
 import shutil
 from pathlib import Path
 
-from pipeline.mirror import Mirror
-from pipeline.stores import StoreError
+from pipeline.stores.mirror import Mirror
+from pipeline.stores.store import StoreError
 
 STATE = "state.json"
 METRICS = "metrics.jsonl"

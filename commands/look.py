@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from packing.rows import Row
 from packing.shards import Shards
 from pipeline.documents import read_batches
-from pipeline.mirror import Mirror, present
 from pipeline.stage import Record
+from pipeline.stores.mirror import Mirror, present
 
 SHOWN = 1_000
 """Characters shown of a text."""

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from commands.look import LookError, readable, workspace_of
-from pipeline.mirror import Mirror
 from pipeline.stage import Record
+from pipeline.stores.mirror import Mirror
 
 WIDE = 58
 """Characters of a column."""

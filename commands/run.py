@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from pipeline.lease import leased
-from pipeline.mirror import remove, save
-from pipeline.slurm_queue import refuse_if_queued
+from pipeline.engines.slurm_queue import refuse_if_queued
 from pipeline.stage import Record, Stage, StageError, clear
-from pipeline.stores import FULL
+from pipeline.stores.lease import leased
+from pipeline.stores.mirror import remove, save
+from pipeline.stores.store import FULL
 from recipes import ready
 from recipes.dump import signed
 from recipes.estimate import vocabulary
@@ -23,7 +23,7 @@ from recipes.plan import stages
 from recipes.recipe import Recipe
 
 if TYPE_CHECKING:
-    from pipeline.engines import Engine, Watch
+    from pipeline.engines.run import Engine, Watch
 
 TRAIN = "train"
 """The name by which `--until` and `--redo` know the training, which is no stage: it owns its checkpoints."""
@@ -52,7 +52,7 @@ def prepare(
     nothing is left of a source that is mixed, and PlanError or InputError for files that are missing. `compiles` is
     called before the first work where nothing was compiled yet for this machine and state of the sources.
     """
-    from pipeline.engines import held, run
+    from pipeline.engines.run import held, run
 
     declared = stages(recipe)
     last = _last(declared, until)

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from commands.kept import bring_checkpoint, keep_checkpoint
 from pipeline.handover import bring, everything
-from pipeline.mirror import Mirror
 from pipeline.stage import Record as Signed
 from pipeline.stage import Stage, print_of
+from pipeline.stores.mirror import Mirror
 from recipes.plan import evaluated, stages
 from recipes.recipe import Recipe
 from recipes.rows import held_out_name, pack_name

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from packing.shards import verify as verify_shards
 from pipeline.files import hash_of, unbroken
-from pipeline.mirror import Mirror, copied
 from pipeline.stage import Record, standing
+from pipeline.stores.mirror import Mirror, copied
 from recipes.dump import stands as recipe_stands
 
 HASHES = "hashes.json"

@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 
 from pipeline.files import hash_of, unbroken
-from pipeline.mirror import Mirror
 from pipeline.stage import Record, Stage, StageError, standing
+from pipeline.stores.mirror import Mirror
 from pipeline.units import Piece, Signed, Unit
 
 AT_ONCE = 8

@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 
 from pipeline.files import durable, hash_of, sealed
 from pipeline.handover import check, own_files
-from pipeline.mirror import Mirror, save
 from pipeline.stage import Record, Stage, StageError, Work, standing
+from pipeline.stores.mirror import Mirror, save
 from pipeline.tally import Tally
 from pipeline.units import Unit
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pipeline.filters.checks import check_share
 from pipeline.filters.code.settings import CodeFilters
@@ -191,6 +191,12 @@ class Dedup:
     are. `bands`, `rows`, `ngram` and `exact` must be those of the earlier runs."""
     lines: Lines | None = None
     substrings: Substrings | None = None
+
+    @property
+    def signed(self) -> dict[str, Any]:
+        """What signatures are made with."""
+        near = {"ngram": self.near.ngram, "bands": self.near.bands, "rows": self.near.rows} if self.near else None
+        return {"exact": self.exact, "near": near}
 
 
 @dataclass(frozen=True, kw_only=True)

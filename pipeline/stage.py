@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import orjson
 
 from pipeline.files import sealed, write_atomically
-from pipeline.mirror import Mirror, save
+from pipeline.stores.mirror import Mirror, save
 from pipeline.units import Unit
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.stores import URL, why
+from pipeline.stores.store import URL, why
 
 if TYPE_CHECKING:
     from pipeline.settings import Source

@@ -59,14 +59,12 @@ class Deduplication:
 
             return partial(sign_documents, source=name, scheme=Scheme.of(self.settings))
 
-        near = self.settings.near
-        shingles = {"ngram": near.ngram, "bands": near.bands, "rows": near.rows} if near else None
         return Stage(
             name=f"signatures/{name}",
             work=work,
             units=same_units(documents),
             reads=(documents,),
-            settings={"exact": self.settings.exact, "near": shingles},
+            settings=self.settings.signed,
         )
 
     def _catalogue(self, signed: Mapping[str, Stage]) -> Stage:
@@ -82,7 +80,7 @@ class Deduplication:
         def inputs() -> dict[str, list[int]]:
             from pipeline.dedup.earlier import stamps
 
-            return stamps(self.settings.against)
+            return stamps(self.settings)
 
         return Stage(
             name="catalogue",

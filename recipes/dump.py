@@ -12,7 +12,7 @@ import xxhash
 import yaml
 
 from pipeline.filters.lists import LISTS
-from pipeline.stores import URL
+from pipeline.stores.store import URL
 from recipes.recipe import Recipe
 
 

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from pipeline.filters.code.settings import CodeFilters
 from pipeline.filters.settings import Quality
-from pipeline.settings import Source, WebSource
+from pipeline.settings import Dedup, Source, WebSource
 from pipeline.units import InputError, find_source
 from recipes.recipe import Recipe
 
@@ -19,12 +19,14 @@ EXTRAS = {"lz4": "lz4", "pypdfium2": "pdf", "trafilatura": "trafilatura"}
 
 
 def check(recipe: Recipe) -> None:
-    """Raise InputError with a line for each package, quality model, label or scorer that is not there or no such thing.
+    """Raise InputError with a line for each package, quality model, label or scorer that is not there or no such thing,
+    and for earlier runs that cannot be deduplicated against.
 
     A scorer is imported, and a model read, where one is asked for; else nothing heavy is loaded.
     """
     sources = sorted(recipe.sources.items())
-    if faults := [f"sources.{name}.{fault}" for name, source in sources for fault in _faults(name, source)]:
+    faults = [f"sources.{name}.{fault}" for name, source in sources for fault in _faults(name, source)]
+    if faults := [*faults, *_earlier_faults(recipe.dedup)]:
         raise InputError("\n".join(faults))
 
 
@@ -37,6 +39,17 @@ def _faults(name: str, source: Source) -> Iterator[str]:
             yield from (f"read: {path}: {lacks}" for path in paths[:1])
     if not isinstance(source.filters, CodeFilters) and source.filters.quality:
         yield from _quality_faults(source.filters.quality)
+
+
+def _earlier_faults(dedup: Dedup) -> Iterator[str]:
+    if dedup.against:
+        from pipeline.dedup.earlier import check_earlier
+        from pipeline.stage import StageError
+
+        try:
+            check_earlier(dedup)
+        except StageError as fault:
+            yield str(fault)
 
 
 def _lacking(package: str) -> str:

@@ -17,7 +17,7 @@ import pytest
 
 from commands.contamination import contamination, told
 from commands.look import LookError
-from pipeline.engines import Engine, run
+from pipeline.engines.run import Engine, run
 from pipeline.settings import Decontaminate
 from pipeline.stage import Record, Stage, StageError
 from pipeline.units import InputError

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.documents import id_words
-from pipeline.engines import Engine, run
+from pipeline.engines.run import Engine, run
 from pipeline.settings import Dedup, Near
 from pipeline.stage import Record, Stage, StageError
 from pipeline.tokenizer import held_out

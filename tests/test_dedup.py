@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.dedup import copies, pairs, shingles, similar
-from pipeline.engines import Engine
+from pipeline.engines.run import Engine
 from pipeline.settings import Dedup, Near
 from pipeline.tally import SAMPLES
 from tests.toy_duplicates import Corpus, counts, deduplicate, go, name_of, planted, removed, stages, survivors, write

@@ -12,8 +12,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.dedup.catalogue import read_signatures
+from pipeline.dedup.catalogue import Holding, SignedFile, read_signatures
 from pipeline.dedup.columns import read_columns, read_told, write_columns
+from pipeline.dedup.earlier import check_earlier
 from pipeline.dedup.keep import keep_survivors
 from pipeline.documents import Document, DocumentWriter, record
 from pipeline.settings import Dedup, Near
@@ -64,7 +65,11 @@ def test_one_wrong_bit_in_signatures_is_noticed_even_behind_the_hash(tmp_path: P
     content[chunk.data_page_offset + chunk.total_compressed_size - 5] ^= 1
     path.write_bytes(content)
     with pytest.raises(StageError, match=r"signatures/web/00000\.parquet: .*--redo signatures/web"):
-        read_signatures(path, "web", ["exact"])
+        read_signatures(
+            Holding(run="", source="web", signatures=path.parent),
+            SignedFile(run="", source="web", signatures=path.name, documents=path.name, rows=1),
+            ["exact"],
+        )
 
 
 def test_ids_that_are_no_ids_are_refused(tmp_path: Path) -> None:
@@ -164,7 +169,7 @@ class TestEarlierRuns:
         asked = Dedup(against=(str(earlier),))
         with pytest.raises(StageError, match=r"against: .*nowhere: holds no signatures; name the folder of a run"):
             deduplicate(tmp_path / "a", corpus, Dedup(against=(str(tmp_path / "nowhere"),)))
-        with pytest.raises(StageError, match=r"holds other signatures \(bands: 20, not 3\)"):
+        with pytest.raises(StageError, match=r"code was made with other settings \(near.bands: 20 -> 3\); take those"):
             deduplicate(tmp_path / "b", corpus, Dedup(near=Near(bands=3), against=asked.against))
         text = next((earlier / "filter" / "web").glob("0*.parquet"))
         shutil.copy(text, tmp_path / "text")
@@ -175,6 +180,32 @@ class TestEarlierRuns:
         unsigned(earlier / "dedup" / "web")
         with pytest.raises(StageError, match=r"against: .*dedup/web is not finished"):
             deduplicate(tmp_path / "d", corpus, asked)
+
+    def test_signatures_that_are_missing_foreign_or_cut_off_are_told_before_any_work(self, tmp_path: Path) -> None:
+        earlier, other = tmp_path / "earlier", tmp_path / "other"
+        deduplicate(earlier, {"web": planted(40)["web"], "code": planted(41)["web"]}, Dedup())
+        deduplicate(other, {"web": planted(42)["web"]}, Dedup())  # as if of other files: a toy's print knows none
+        asked, signed = Dedup(against=(str(earlier),)), earlier / "signatures" / "web"
+        check_earlier(asked)
+        with pytest.raises(StageError, match=r"made with other settings \(near.rows: 6 -> 8\)"):
+            check_earlier(Dedup(near=Near(rows=8), against=asked.against))
+        last = signed / "00000.parquet"
+        whole = last.read_bytes()
+        last.write_bytes(whole[:-1])
+        with pytest.raises(StageError, match=r"against: .*signatures/web/00000\.parquet: has gone or is not what"):
+            check_earlier(asked)
+        last.write_bytes(whole)
+        shutil.rmtree(signed)
+        with pytest.raises(StageError, match=r"against: .*earlier: signatures/web is not finished"):
+            check_earlier(asked)
+        shutil.copytree(other / "signatures" / "web", signed)
+        record = Record.read(signed)
+        assert record
+        replace(record, reads={"filter/web": "of other files"}).write(signed)
+        with pytest.raises(StageError, match=r"against: .*earlier: signatures/web was not made of its filter/web"):
+            check_earlier(asked)
+        with pytest.raises(StageError, match=r"against: s3://bucket/run: is in a store"):
+            check_earlier(Dedup(against=("s3://bucket/run",)))
 
 
 def killed_in(work: Path, declared: list[Stage], name: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.engines import Engine, run
+from pipeline.engines.run import Engine, run
 from pipeline.stage import Record, StageError
 from tests.toy_numbers import contents, numbers, raw_numbers
 
@@ -138,14 +138,14 @@ SLOW = """
     from pathlib import Path
     sys.path[:0] = [{root!r}, {here!r}]
     import slow_work
-    from pipeline import engines
-    from pipeline.engines import Engine, run
+    from pipeline.engines import run as engines_run
+    from pipeline.engines.run import Engine, run
     from pipeline.stage import Stage, StageError
     from pipeline.units import find, group, stamps
 
     if __name__ == "__main__":
         raw, work = Path({raw!r}), Path({work!r})
-        engines.WORKER_BYTES = 1  # as many workers as are asked for, though there is little to do
+        engines_run.WORKER_BYTES = 1  # as many workers as are asked for, though there is little to do
         stage = Stage(
             name="slow",
             work=lambda _: partial(slow_work.slow, pause={pause}, deadly={deadly!r}, code={code}),

@@ -9,8 +9,8 @@ import pytest
 
 from commands.engine import engine_of
 from commands.run import prepare
-from pipeline.clusters import Ray, Slurm
-from pipeline.engines import Engine
+from pipeline.engines.clusters import Ray, Slurm
+from pipeline.engines.run import Engine
 from pipeline.stage import StageError
 from recipes.load import load
 from tests.conftest import bertmill

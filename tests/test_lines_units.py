@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from commands.verify import verify
-from pipeline import engines
 from pipeline.dedup.columns import write_columns
 from pipeline.dedup.lines import hashes as line_hashes
 from pipeline.dedup.lines import repeats as line_repeats
 from pipeline.dedup.lines import segments as line_segments
 from pipeline.dedup.lines.repeats import find_repeated, repeated_in
-from pipeline.engines import Engine, run
+from pipeline.engines import run as engines_run
+from pipeline.engines.run import Engine, run
 from pipeline.stage import StageError
 from pipeline.tally import Tally
 from pipeline.units import Piece, Unit
@@ -54,7 +54,7 @@ def outputs(work: Path) -> dict[str, bytes]:
 
 
 def test_tasks_and_workers_are_no_part_of_any_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "WORKER_BYTES", 1)
+    monkeypatch.setattr(engines_run, "WORKER_BYTES", 1)
     remove(tmp_path / "one", sites(), files=3)
     for stage in declared(sites(), NO_FLOOR, 3):
         two = Engine(workers=2, tasks=5) if stage.name in ("repeated_lines", "lines/web") else Engine(tasks=7)
@@ -73,7 +73,7 @@ KILLED = """
 import os, signal, sys
 from dataclasses import replace
 from pathlib import Path
-from pipeline.engines import Engine, run
+from pipeline.engines.run import Engine, run
 from tests.toy_lines import NO_FLOOR, declared, sites
 
 def dying(work, after):

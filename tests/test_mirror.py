@@ -26,12 +26,12 @@ from commands.kept import bring_checkpoint, keep_checkpoint
 from commands.look import LookError, look
 from commands.run import only_one
 from commands.verify import VerifyError, verify
-from pipeline import lease
-from pipeline.engines import Engine, run
+from pipeline.engines.run import Engine, run
 from pipeline.handover import Reach, same_units, units_of
-from pipeline.mirror import MARK, Mirror, opened
 from pipeline.stage import Record, Stage, StageError, Work, clear
-from pipeline.stores import Store, StoreError
+from pipeline.stores import lease
+from pipeline.stores.mirror import MARK, Mirror, opened
+from pipeline.stores.store import Store, StoreError
 from pipeline.tally import Tally
 from pipeline.units import Piece, Unit, find, group, stamps
 from recipes.load import load

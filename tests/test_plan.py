@@ -10,7 +10,7 @@ from commands.fill_mask import FillMaskError, fill
 from commands.look import LookError, look
 from commands.report import notes
 from commands.run import home, prepare
-from pipeline.engines import Engine
+from pipeline.engines.run import Engine
 from pipeline.stage import Record, StageError
 from pipeline.units import InputError
 from recipes import ready

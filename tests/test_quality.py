@@ -14,7 +14,7 @@ import pytest
 from cli import plan
 from commands.run import prepare
 from pipeline.documents import noted
-from pipeline.engines import Engine
+from pipeline.engines.run import Engine
 from pipeline.filters import kinds, quality
 from pipeline.filters.quality import QualityError, measure, notes, rules
 from pipeline.filters.rules import first_failed

@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from commands.run import prepare
-from pipeline import engines, nodes, on_ray
-from pipeline.clusters import Ray
-from pipeline.engines import Engine, held, run
+from pipeline.engines import nodes, on_ray
+from pipeline.engines import run as engines_run
+from pipeline.engines.clusters import Ray
+from pipeline.engines.run import Engine, held, run
 from pipeline.stage import StageError
 from recipes.load import load
 from tests.conftest import BERTMILL
@@ -51,7 +52,7 @@ def cluster() -> Iterator[str]:
 
 @pytest.fixture
 def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(engines, "WORKER_BYTES", 1)  # both nodes work though there is little to do
+    monkeypatch.setattr(engines_run, "WORKER_BYTES", 1)  # both nodes work though there is little to do
     return raw_numbers(tmp_path / "raw")
 
 
@@ -100,7 +101,7 @@ def test_a_node_of_another_build_is_told_before_any_work(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     on_ray.release()  # a new run asks all nodes
-    monkeypatch.setattr(engines, "build", lambda: {**nodes.build(), "numpy": "0.1"})
+    monkeypatch.setattr(engines_run, "build", lambda: {**nodes.build(), "numpy": "0.1"})
     with pytest.raises(StageError, match=r"^node \S+ has numpy \S+, not 0\.1 as the run has; install the same"):
         run(numbers(raw), tmp_path / "work", ON_RAY)
     assert not list((tmp_path / "work" / "double").glob("*.txt"))

@@ -17,8 +17,8 @@ import pytest
 from commands.run import prepare, start_over
 from commands.verify import VerifyError, verify
 from packing.shards import ShardError, Shards
-from pipeline import engines
-from pipeline.engines import Engine
+from pipeline.engines import run as engines_run
+from pipeline.engines.run import Engine
 from pipeline.stage import Record, StageError
 from recipes.load import load
 from recipes.plan import stages
@@ -86,7 +86,7 @@ def test_workers_and_tasks_are_no_part_of_any_result(
     whole: Path, recipe_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Begun with 7 tasks, stopped before its end, finished with 2 tasks and 2 workers."""
-    monkeypatch.setattr(engines, "WORKER_BYTES", 1)  # two workers though there is little to do
+    monkeypatch.setattr(engines_run, "WORKER_BYTES", 1)  # two workers though there is little to do
     recipe = load(recipe_path)
     prepare(recipe, tmp_path, Engine(workers=1, tasks=7), until="filter/web")
     prepare(recipe, tmp_path, Engine(workers=2, tasks=2))

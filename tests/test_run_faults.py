@@ -16,8 +16,8 @@ import pytest
 
 from commands.last_words import last_words
 from commands.run import only_one, prepare
-from pipeline import engines
-from pipeline.engines import Engine
+from pipeline.engines import run as engines_run
+from pipeline.engines.run import Engine
 from pipeline.stage import StageError
 from pipeline.units import InputError
 from recipes import ready
@@ -160,7 +160,7 @@ def test_a_scorer_that_fails_or_leaves_is_named_with_its_unit_in_a_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
-    monkeypatch.setattr(engines, "WORKER_BYTES", 1)
+    monkeypatch.setattr(engines_run, "WORKER_BYTES", 1)
     for scorer, told in (("fails", "ValueError: too long: note 1 0:"), ("leaves", "SystemExit: 0")):
         asked = load(recipe(f"quality: {{scorer: notes_scorers:{scorer}}}"))
         with pytest.raises(StageError) as fault:

@@ -16,6 +16,7 @@ from pipeline.stage import StageError
 from pipeline.tally import Tally
 from pipeline.units import Piece, Unit
 
+MEND = "make it anew with --redo signatures/web"
 SCHEME = Scheme.of(Dedup(near=Near(bands=14, rows=8)))
 
 
@@ -82,12 +83,12 @@ def test_documents_of_one_batch_or_many_and_of_megabytes_sign_the_same(tmp_path:
 def test_no_documents_are_signed_as_no_rows(tmp_path: Path) -> None:
     table, tally = signed(tmp_path, [])
     assert (table.num_rows, tally.documents_in) == (0, 0)
-    assert open_signatures(tmp_path / "signatures.parquet", "web", SCHEME).rows == 0
+    assert open_signatures(tmp_path / "signatures.parquet", "web", SCHEME, MEND).rows == 0
 
 
 def test_a_file_tells_which_documents_it_signs(tmp_path: Path) -> None:
     signed(tmp_path, ["a", "b"])
-    file = open_signatures(tmp_path / "signatures.parquet", "web", SCHEME)
+    file = open_signatures(tmp_path / "signatures.parquet", "web", SCHEME, MEND)
     assert (file.documents, file.rows) == ("00004.parquet", 2)
 
 
@@ -104,7 +105,7 @@ def test_foreign_signatures_are_refused_naming_what_differs(
 ) -> None:
     signed(tmp_path, ["a"])
     with pytest.raises(StageError, match=told):
-        open_signatures(tmp_path / "signatures.parquet", source, scheme)
+        open_signatures(tmp_path / "signatures.parquet", source, scheme, MEND)
 
 
 def test_missing_cut_off_and_other_files_are_refused_in_one_line(tmp_path: Path) -> None:
@@ -114,6 +115,6 @@ def test_missing_cut_off_and_other_files_are_refused_in_one_line(tmp_path: Path)
     (tmp_path / "empty.parquet").touch()
     for name in ("missing.parquet", "short.parquet", "empty.parquet", "00004.parquet"):
         with pytest.raises(StageError, match=name) as fault:
-            open_signatures(tmp_path / name, "web", SCHEME)
+            open_signatures(tmp_path / name, "web", SCHEME, MEND)
         assert "\n" not in str(fault.value)
-        assert "--redo signatures/web" in str(fault.value)
+        assert str(fault.value).endswith(MEND)

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 from commands.run import prepare, start_over
-from pipeline import engines, nodes, slurm_queue
-from pipeline.clusters import Slurm
-from pipeline.engines import Engine, run
+from pipeline.engines import nodes, slurm_queue
+from pipeline.engines import run as engines_run
+from pipeline.engines.clusters import Slurm
+from pipeline.engines.run import Engine, run
 from pipeline.stage import StageError
 from recipes.load import load
 from tests.conftest import BERTMILL
@@ -113,8 +114,8 @@ def test_a_unit_that_fails_or_kills_its_job_spares_the_others_and_is_named(
 INTERRUPTED = """
 import signal, sys
 from pathlib import Path
-from pipeline.clusters import Slurm
-from pipeline.engines import Engine, run
+from pipeline.engines.clusters import Slurm
+from pipeline.engines.run import Engine, run
 from commands.faults import stoppable
 from tests.toy_numbers import numbers
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -193,7 +194,7 @@ def test_what_sbatch_says_against_a_job_is_told_in_a_line(
 def test_a_node_of_another_build_does_nothing_and_is_told(
     raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "build", lambda: {**nodes.build(), "numpy": "0.1"})
+    monkeypatch.setattr(engines_run, "build", lambda: {**nodes.build(), "numpy": "0.1"})
     with pytest.raises(StageError) as fault:
         run(numbers(raw), tmp_path / "work", ON_SLURM)
     head, line = str(fault.value).splitlines()

@@ -25,14 +25,14 @@ from commands.report import records
 from commands.run import prepare
 from commands.trace import traced
 from commands.verify import verify
-from pipeline import engines
-from pipeline.engines import Engine, run
+from pipeline.engines import run as engines_run
+from pipeline.engines.run import Engine, run
 from pipeline.ingest.reading import UnreadableFile
 from pipeline.ingest.remote import fetched
-from pipeline.mirror import opened
 from pipeline.settings import TextSource
 from pipeline.stage import Stage
-from pipeline.stores import Store, StoreError
+from pipeline.stores.mirror import opened
+from pipeline.stores.store import Store, StoreError
 from pipeline.tally import Tally
 from pipeline.units import InputError, Unit, find, group
 from recipes.load import load
@@ -195,8 +195,8 @@ SLOW = """
     import os, sys, time
     from pathlib import Path
     sys.path.insert(0, {root!r})
-    from pipeline.engines import Engine, run
-    from pipeline.mirror import opened
+    from pipeline.engines.run import Engine, run
+    from pipeline.stores.mirror import opened
     from pipeline.stage import Stage
     from pipeline.units import find, group
 
@@ -284,7 +284,7 @@ def test_a_network_that_is_lost_in_the_middle_loses_nothing_that_stood(
 def test_two_workers_put_their_units_into_the_store(
     raw: Path, tmp_path: Path, bucket: str, machine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(engines, "WORKER_BYTES", 1)
+    monkeypatch.setattr(engines_run, "WORKER_BYTES", 1)
     forkserver._forkserver._stop()  # it has the environment of the test that started it
     run(copies(raw), machine(f"{bucket}/run"), Engine(workers=2))
     run(copies(raw), tmp_path / "disk", Engine())

@@ -10,7 +10,7 @@ import pytest
 from commands.look import look
 from commands.run import prepare
 from commands.what_if import what_if
-from pipeline.engines import Engine
+from pipeline.engines.run import Engine
 from pipeline.filters import urls
 from pipeline.filters.lists import files_of, named, stamps_of
 from pipeline.filters.rules import first_failed

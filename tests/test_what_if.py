@@ -7,7 +7,7 @@ import pytest
 
 from commands.run import prepare
 from commands.what_if import WhatIfError, told, what_if
-from pipeline.engines import Engine
+from pipeline.engines.run import Engine
 from pipeline.stage import Record
 from recipes.load import load
 from tests.conftest import bertmill

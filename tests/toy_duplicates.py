@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pipeline.documents import Document, DocumentWriter, record
-from pipeline.engines import Engine, run
+from pipeline.engines.run import Engine, run
 from pipeline.settings import Dedup
 from pipeline.stage import Record, Stage
 from pipeline.tally import Tally

@@ -67,7 +67,7 @@ def timed_stages(recipe: Path, work: Path, until: str) -> dict[str, float]:
     """Carry out a recipe; CPU seconds of what was done, by the first part of the stages' names."""
     from bench.dedup.peers import spent
     from commands.run import prepare
-    from pipeline.engines import Engine
+    from pipeline.engines.run import Engine
     from recipes.load import load
 
     stages: dict[str, float] = {}

@@ -19,7 +19,7 @@ from bench.dedup.peers import BANDS, ROWS
 from bench.dedup.synthetic import Synthetic, mixed
 from pipeline.dedup.signatures import _MARK, _PLAIN, Scheme
 from pipeline.documents import SCHEMA, DocumentWriter
-from pipeline.engines import Engine, run
+from pipeline.engines.run import Engine, run
 from pipeline.settings import Dedup, Near
 from pipeline.stage import Stage
 from pipeline.units import Unit

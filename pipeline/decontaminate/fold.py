@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -37,6 +38,13 @@ _CLUSTER = re.compile(
 """A character with what may be composed with it."""
 
 
+_APART = "[^ \n\u3001\u3002\u4e00-\u9fff]*"
+"""Up to a space, a line feed or an ideograph: none of these is composed with what stands before it."""
+
+_SPLITS = [*(re.compile(f"(?s).{{{size}}}{_APART}|.+") for size in (4000, 400, 40, 1)), _CLUSTER]
+"""Where a text is split, more finely from one to the next."""
+
+
 def fold(text: str) -> str:
     """The text with characters replaced as `WRITTEN_OUT` says, composed."""
     return unicodedata.normalize("NFC", _REPLACED.sub(lambda found: WRITTEN_OUT[found[0]], text))
@@ -62,18 +70,31 @@ def unfolded(text: str, places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64] 
 
     None where characters that stand apart were composed into one: what belongs to what cannot be told.
     """
-    if fold(text) == text:
+    whole = fold(text)
+    if whole == text:
         return places
-    before, after, out = [0], [0], []
-    for cluster in _CLUSTER.findall(text):
-        small = fold(cluster)
+    before, after, same, out = [0], [0], [], []
+    for part, small in _parts(text):
         out.append(small)
-        before.append(before[-1] + len(cluster.encode()))
+        same.append(part == small)
+        before.append(before[-1] + len(part.encode()))
         after.append(after[-1] + len(small.encode()))
-    if "".join(out) != fold(text):
+    if "".join(out) != whole:
         return None
     found = np.searchsorted(np.array(after), places, side="right") - 1
-    return np.array(before)[found]
+    within = np.where(np.array([*same, True])[found], places - np.array(after)[found], 0)
+    mapped: npt.NDArray[np.int64] = np.array(before)[found] + within
+    return mapped
+
+
+def _parts(text: str, level: int = 0) -> Iterator[tuple[str, str]]:
+    """The parts of a text and each folded: long ones where folding changes nothing, else a character's."""
+    for part in _SPLITS[level].findall(text):
+        small = fold(part)
+        if small == part or level == len(_SPLITS) - 1:
+            yield part, small
+        else:
+            yield from _parts(part, level + 1)
 
 
 @njit(cache=True)

@@ -44,6 +44,11 @@ class Holding:
     survivors: Path | None = None
     """Of an earlier run: the folder of the documents that were left. Only these count."""
 
+    @property
+    def mend(self) -> str:
+        """What to do where a file of signatures is not as it was."""
+        return f"make it anew with --redo signatures/{self.source}" + (f" in {self.run}" if self.run else "")
+
 
 @dataclass(frozen=True, kw_only=True)
 class SignedFile:
@@ -111,19 +116,19 @@ class Catalogue:
         self, holdings: Sequence[Holding], columns: Sequence[str]
     ) -> Iterator[tuple[npt.NDArray[np.uint32], pa.Table]]:
         """Columns of the signatures file by file, each with the numbers of its rows. Raises StageError for damage."""
-        folders = {(holding.run, holding.source): holding.signatures for holding in holdings}
+        of = {(holding.run, holding.source): holding for holding in holdings}
         for number, file in enumerate(self.files):
-            path = folders[file.run, file.source] / file.signatures
-            yield self.numbers(number), read_signatures(path, file.source, columns)
+            yield self.numbers(number), read_signatures(of[file.run, file.source], file, columns)
 
 
-def read_signatures(path: Path, source: str, columns: Sequence[str]) -> pa.Table:
+def read_signatures(holding: Holding, file: SignedFile, columns: Sequence[str]) -> pa.Table:
     """Raises StageError where a page is not what was written."""
+    path = holding.signatures / file.signatures
     try:
         return pq.read_table(path, columns=list(columns), page_checksum_verification=True)
     except (OSError, ValueError) as fault:
         told = str(fault).splitlines()[0]
-        raise StageError(f"{path}: {told}; make it anew with --redo signatures/{source}") from None
+        raise StageError(f"{path}: {told}; {holding.mend}") from None
 
 
 def canonical(sources: Iterable[str], prefer: Sequence[str]) -> list[str]:
@@ -186,7 +191,7 @@ def _files(holding: Holding, scheme: Scheme) -> list[SignedFile]:
     if record is None or not record.finished:
         raise StageError(f"{holding.signatures} is not finished. Run signatures/{holding.source} first.")
     paths = [holding.signatures / f"{number:05}.parquet" for number in range(record.units)]
-    opened = [open_signatures(path, holding.source, scheme) for path in paths]
+    opened = [open_signatures(path, holding.source, scheme, holding.mend) for path in paths]
     return [
         SignedFile(
             run=holding.run, source=holding.source, signatures=path.name, documents=file.documents, rows=file.rows
@@ -199,13 +204,13 @@ def _ranked(
     holding: Holding, files: Sequence[SignedFile]
 ) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64], Places, int]:
     """(high, low) halves of the ids row by row; the rows in canonical order, and how many of these take part."""
-    tables = [read_signatures(holding.signatures / f.signatures, f.source, ["id", "quality"]) for f in files]
+    tables = [read_signatures(holding, file, ["id", "quality"]) for file in files]
     halves = [np.empty((0, 2), np.uint64)]
     for file, table in zip(files, tables, strict=True):
         try:
             halves.append(parsed(table.column("id")))
         except ValueError as fault:
-            raise StageError(f"{holding.signatures / file.signatures}: {fault}; make it anew with --redo") from None
+            raise StageError(f"{holding.signatures / file.signatures}: {fault}; {holding.mend}") from None
     high, low = np.ascontiguousarray(np.concatenate(halves).T)
     order = ordered(high)
     _mend(order, high, low)

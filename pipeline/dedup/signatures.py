@@ -141,18 +141,16 @@ class SignatureFile:
     rows: int
 
 
-def open_signatures(path: Path, source: str, scheme: Scheme) -> SignatureFile:
+def open_signatures(path: Path, source: str, scheme: Scheme, mend: str) -> SignatureFile:
     """Read the footer. Raises StageError where the file is missing, damaged, or made otherwise than is asked."""
     if not path.exists():
-        raise StageError(f"{path} is missing; make it with --redo signatures/{source}")
+        raise StageError(f"{path} is missing; {mend}")
     try:
         footer = pq.read_metadata(path)
         told: dict[str, Any] = orjson.loads(footer.metadata[_MARK])
     except (pa.ArrowInvalid, OSError, KeyError, TypeError):
-        raise StageError(
-            f"{path} is no whole file of signatures; make it anew with --redo signatures/{source}"
-        ) from None
+        raise StageError(f"{path} is no whole file of signatures; {mend}") from None
     asked = {"source": source, **asdict(scheme)}
     if others := [f"{name}: {told.get(name)}, not {asked[name]}" for name in asked if told.get(name) != asked[name]]:
-        raise StageError(f"{path} holds other signatures ({'; '.join(others)}); --redo signatures/{source}")
+        raise StageError(f"{path} holds other signatures ({'; '.join(others)}); {mend}")
     return SignatureFile(path=path, source=source, documents=told["documents"], rows=footer.num_rows)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pipeline.ingest.reading import UnreadableFile
-from pipeline.stores import URL, why
+from pipeline.stores.store import URL, why
 from pipeline.units import Piece, version
 
 

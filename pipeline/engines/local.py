@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datatrove.executor import LocalPipelineExecutor
 
-from pipeline.launch import Launch
+from pipeline.engines.launch import Launch
+from pipeline.engines.workers import Watcher, WorkerDied, interruptible, keep_interrupts, mortal_children
 from pipeline.stage import StageError
-from pipeline.workers import Watcher, WorkerDied, interruptible, keep_interrupts, mortal_children
 
 
 class Alone(LocalPipelineExecutor):  # type: ignore[misc]  # datatrove carries no types

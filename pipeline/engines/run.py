@@ -21,18 +21,18 @@ import orjson
 from datatrove.pipeline.base import PipelineStep
 from loguru import logger
 
-from pipeline import local, slurm_queue
-from pipeline.clusters import Cluster, Ray, Slurm
+from pipeline.engines import local, slurm_queue
+from pipeline.engines.clusters import Cluster, Ray, Slurm
+from pipeline.engines.launch import Launch
+from pipeline.engines.nodes import Site, build, versions
+from pipeline.engines.outcome import begun, failures, left, undone, unsaid
+from pipeline.engines.workers import die_with_parent
 from pipeline.files import write_atomically
 from pipeline.handover import Reach, check_beside, units_of
-from pipeline.launch import Launch
-from pipeline.mirror import forget, gather, leave
-from pipeline.nodes import Site, build, versions
-from pipeline.outcome import begun, failures, left, undone, unsaid
 from pipeline.perform import perform, sign
 from pipeline.stage import Record, Stage, StageError, Work, begin, standing
+from pipeline.stores.mirror import forget, gather, leave
 from pipeline.units import Unit
-from pipeline.workers import die_with_parent
 
 logger.disable("datatrove")  # its console talk; what matters is told by the stage's record
 
@@ -179,7 +179,7 @@ def held(engine: Engine) -> Iterator[None]:
         yield
     finally:
         if isinstance(engine.cluster, Ray):
-            from pipeline import on_ray
+            from pipeline.engines import on_ray
 
             on_ray.release()
 
@@ -187,7 +187,7 @@ def held(engine: Engine) -> Iterator[None]:
 def _goes_on(folder: Path, engine: Engine) -> bool:
     """Whether jobs of an earlier start are still at work in the folder, which this engine waits for."""
     if isinstance(engine.cluster, Slurm):
-        from pipeline import on_slurm
+        from pipeline.engines import on_slurm
 
         return on_slurm.queued(folder)
     slurm_queue.refuse_if_queued(folder)
@@ -224,12 +224,12 @@ def _launch(
         return ready(workers, engine.tasks or (min(finest, workers * TASKS_PER_WORKER) if workers > 1 else 1))
 
     if isinstance(engine.cluster, Slurm):
-        from pipeline import on_slurm
+        from pipeline.engines import on_slurm
 
         tasks = engine.tasks or min(worth, on_slurm.MOST)
         return on_slurm.launch(ready(tasks, tasks), engine.cluster, at_once=engine.workers)
     if isinstance(engine.cluster, Ray):
-        from pipeline import on_ray
+        from pipeline.engines import on_ray
 
         on_ray.connect()
         room = on_ray.room(engine.cluster)

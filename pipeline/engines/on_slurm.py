@@ -14,11 +14,11 @@ from typing import IO, Any
 
 from datatrove.executor import SlurmPipelineExecutor
 
-from pipeline import slurm_queue
-from pipeline.clusters import Slurm
-from pipeline.launch import Launch
+from pipeline.engines import slurm_queue
+from pipeline.engines.clusters import Slurm
+from pipeline.engines.launch import Launch
+from pipeline.engines.workers import Progress
 from pipeline.stage import StageError
-from pipeline.workers import Progress
 
 MOST = 1000
 """Tasks when none are asked for: an array of a Slurm that was not configured otherwise holds 1,001 (MaxArraySize)."""

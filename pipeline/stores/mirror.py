@@ -23,7 +23,7 @@ from pathlib import Path
 import orjson
 
 from pipeline.files import durable, hash_of, write_atomically
-from pipeline.stores import URL, Store, StoreError
+from pipeline.stores.store import URL, Store, StoreError
 
 MARK = ".store"
 

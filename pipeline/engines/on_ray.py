@@ -17,12 +17,12 @@ from datatrove.executor.ray import RankWorker, RayPipelineExecutor, RayTaskManag
 from datatrove.utils.logging import setup_default_logger
 from loguru import logger
 
-from pipeline.clusters import Ray
-from pipeline.launch import Launch
-from pipeline.mirror import Mirror
-from pipeline.nodes import Site
+from pipeline.engines.clusters import Ray
+from pipeline.engines.launch import Launch
+from pipeline.engines.nodes import Site
+from pipeline.engines.workers import Progress
 from pipeline.stage import StageError
-from pipeline.workers import Progress
+from pipeline.stores.mirror import Mirror
 
 ANSWER = 120.0
 """Seconds in which every node should have started a process that answers; 3 are usual."""

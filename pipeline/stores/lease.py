@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from pipeline.mirror import Mirror
-from pipeline.stores import StoreError
+from pipeline.stores.mirror import Mirror
+from pipeline.stores.store import StoreError
 
 NOTE = ".lock"
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from pipeline.mirror import gather
 from pipeline.stage import Stage, standing
+from pipeline.stores.mirror import gather
 from pipeline.units import Unit
 
 SHOWN = 600
