@@ -2,13 +2,14 @@
 # make test         set up, check style and types, run the tests
 # make lint         style and types alone
 # make bench        measure the claims of docs/bench.md
+# make interop      let mosaicml-streaming and its forks read our shards, and write the same (1.2 GB an environment)
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 WORK ?= work
 
-.PHONY: quickstart test lint bench clean
+.PHONY: quickstart test lint bench interop clean
 .DELETE_ON_ERROR:
 
 # torch is installed first and alone: resolved with the rest it could come with gigabytes of CUDA on a machine without one.
@@ -34,7 +35,10 @@ lint: $(VENV)/ready
 	$(BIN)/mypy
 
 bench: $(VENV)/ready
-	for script in $(filter-out bench/peers.py bench/samples.py,$(wildcard bench/*.py)); do $(BIN)/python $$script || exit 1; done
+	for script in $(filter-out bench/peers.py bench/samples.py bench/mds_library.py bench/interop.py,$(wildcard bench/*.py)); do $(BIN)/python $$script || exit 1; done
+
+interop: $(VENV)/ready
+	$(BIN)/python bench/interop.py
 
 clean:
 	rm -rf $(VENV) $(WORK)

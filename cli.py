@@ -65,22 +65,23 @@ def plan(recipe: RecipePath, work: Work = None, json_: Json = False) -> None:
     from commands import report
     from commands.run import home
     from recipes import ready
-    from recipes.estimate import check, supplies
     from recipes.load import load
+    from recipes.mixture import check
     from recipes.plan import stages
+    from recipes.supply import outlook
 
     asked = load(recipe)
     workspace = home(asked, work)
-    found = supplies(asked, workspace)
+    found = outlook(asked, workspace)
     declared = stages(asked)
     records = report.records(workspace, declared)
-    notes = report.notes(asked, declared, workspace)
+    notes = report.notes(found, declared, workspace)
     ready.check(asked)
     if json_:
-        print(json.dumps(report.plan_json(asked, declared, found, records, notes), indent=2))
+        print(json.dumps(report.plan_json(found, declared, records, notes), indent=2))
     else:
-        print("\n".join([report.plan(asked, declared, found, records), *(f"\n  note: {note}" for note in notes)]))
-    check(asked, found)
+        print("\n".join([report.plan(found, declared, records), *(f"\n  note: {note}" for note in notes)]))
+    check(found)
 
 
 @app.command()
@@ -134,17 +135,24 @@ def look(
     contamination: Annotated[
         bool, typer.Option("--contamination", help="What of each evaluation set stood in a run's documents.")
     ] = False,
+    packing: Annotated[
+        bool, typer.Option("--packing", help="How full the rows of each source are, and what was cut.")
+    ] = False,
     reason: Annotated[str | None, typer.Option(help="Only what was dropped for this reason.")] = None,
     json_: Json = False,
 ) -> None:
     """Documents, dropped documents with reasons, duplicates side by side, or packed rows decoded with their origins."""
     from commands import contamination as sets
     from commands import look as one
-    from commands import pairs
+    from commands import packed, pairs
 
+    if packing:
+        for rows in packed.packed(path):
+            print(json.dumps(rows) if json_ else packed.told(rows))
+        return
     if contamination:
-        for item in sets.contamination(path, count):
-            print(json.dumps(item, ensure_ascii=False) if json_ else sets.told(item))
+        for flagged in sets.contamination(path, count):
+            print(json.dumps(flagged, ensure_ascii=False) if json_ else sets.told(flagged))
         return
     told = pairs.told if duplicates else one.told
     found = pairs.pairs(path, count, reason) if duplicates else one.look(path, count, dropped=dropped, reason=reason)
@@ -188,6 +196,33 @@ def verify(
 
 
 @app.command()
+def send(
+    folder: Annotated[
+        Path, typer.Argument(parser=_on_disk, metavar="DIR", help="A folder of shards, or one that holds several.")
+    ],
+    address: Annotated[str, typer.Argument(metavar="URL", help="Where to: s3://bucket/rows, or a folder.")],
+    level: Annotated[int, typer.Option(min=1, max=19, help="How hard zstd packs.")] = 3,
+) -> None:
+    """Pack shards with zstd and put them into a store; what has arrived is not sent again."""
+    from commands import shards
+
+    for carried in shards.send(folder, address, level):
+        print(shards.told(carried), flush=True)
+
+
+@app.command()
+def fetch(
+    address: Annotated[str, typer.Argument(metavar="URL", help="What was sent.")],
+    folder: Annotated[Path, typer.Argument(parser=_on_disk, metavar="DIR", help="Where to.")],
+) -> None:
+    """Bring shards from a store, unpacked and as they were; what stands is not brought again."""
+    from commands import shards
+
+    for carried in shards.fetch(address, folder):
+        print(shards.told(carried), flush=True)
+
+
+@app.command()
 def order(
     recipe: RecipePath,
     rows: Annotated[str, typer.Argument(metavar="FROM:TO", help="Row numbers of the run, the second not included.")],
@@ -213,6 +248,30 @@ def trace(
     from commands.trace import told, traced
 
     found = traced(work, row)
+    print(json.dumps(found, ensure_ascii=False) if json_ else told(found))
+
+
+@app.command()
+def tokenizer(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            parser=_on_disk,
+            metavar="RECIPE|FILE...",
+            help="A recipe, whose run has both, or tokenizer.json files; and files of text to measure on.",
+        ),
+    ],
+    compare: Annotated[
+        list[Path] | None, typer.Option(parser=_on_disk, metavar="OTHER.json", help="Another tokenizer beside it.")
+    ] = None,
+    work: Work = None,
+    sample_: Annotated[int, typer.Option("--sample", help="Bytes of text taken of each source.")] = 10_000_000,
+    json_: Json = False,
+) -> None:
+    """How well tokenizers fit texts: bytes a token and tokens a word by source and language, ids that nothing uses."""
+    from commands.tokenizer import measured, told
+
+    found = measured(paths, compare or [], work, sample_)
     print(json.dumps(found, ensure_ascii=False) if json_ else told(found))
 
 
@@ -262,6 +321,12 @@ def _prepare(asked: Any, workspace: Path, until: str | None, engine: Any, redo: 
 
     width = max(len(stage.name) for stage in stages(asked))
     live = _live()
+
+    def told(stage: Any, record: Any, worked: bool) -> None:
+        notes = record.counts.get("notes", {}).items() if worked else ()
+        lines = [f"  note: {stage.name}: {note} (in {units} of {record.units} units)" for note, units in notes]
+        print("\n".join([report.line(stage, record, worked, width), *lines]), flush=True)
+
     try:
         prepare(
             asked,
@@ -269,7 +334,7 @@ def _prepare(asked: Any, workspace: Path, until: str | None, engine: Any, redo: 
             engine,
             until=until,
             redo=redo,
-            told=lambda stage, record, worked: print(report.line(stage, record, worked, width), flush=True),
+            told=told,
             watch=live,
             compiles=lambda: print("  compiling for this machine, once: about a minute", file=sys.stderr, flush=True),
         )

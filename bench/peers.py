@@ -15,6 +15,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+STREAMING = ("Brotli", "catalogue", "pillow", "python-snappy", "requests", "tqdm", "xxhash", "zstd")
+"""What the MDS libraries import on the way; they ask for four clouds' packages as well, and for torchvision."""
+
 PEERS = {
     "datatrove": (
         "datatrove[cli,io,processing]==0.10.1",
@@ -28,8 +31,22 @@ PEERS = {
     "text-dedup": ("text-dedup==0.4.1",),
     "gaoya": ("gaoya==0.2.2",),
     "rensa": ("rensa==0.5.0",),
+    "trl": ("datasets>=4", "transformers>=5"),
+    "llm-foundry": ("numpy>=2",),
+    "mosaicml-streaming": ("torch==2.13.0", "numpy<2.2", "transformers<5", *STREAMING),
+    "streaming-community": ("torch==2.13.0", "numpy<3", "transformers<6", *STREAMING),
+    "neprr-streaming": ("torch==2.13.0", "neprr-streaming[writer]==0.1.0"),
 }
 """Name -> what is installed. spaCy is the word splitter of datatrove's filters, and no part of its extras."""
+
+BARE = {
+    "mosaicml-streaming": "mosaicml-streaming==0.13.0",
+    "streaming-community": "streaming-community==0.14.2",
+    "trl": "trl==1.16.0",
+    "llm-foundry": "llm-foundry==0.22.0",
+}
+"""Name -> what is installed without what it asks for: torchvision would bring another torch, with 6 GB of CUDA. Of TRL
+and llm-foundry (which wants torch < 2.8 and composer) only the packers are run, which need none of it."""
 
 PYTHON = {"text-dedup": (3, 12)}
 """Name -> the least Python that it runs on, where ours may be older."""
@@ -46,6 +63,8 @@ def python(name: str) -> Path:
     if not (folder / "ready").exists():
         subprocess.run([_maker(*PYTHON.get(name, (3, 0))), "-m", "venv", folder], check=True)
         subprocess.run([folder / "bin" / "pip", "install", "--quiet", *PEERS[name]], check=True)
+        if name in BARE:
+            subprocess.run([folder / "bin" / "pip", "install", "--quiet", "--no-deps", BARE[name]], check=True)
         (folder / "ready").touch()
     return folder / "bin" / "python"
 

@@ -32,6 +32,7 @@ FAULTS = {
     "packing.mds": ("ShardError",),
     "packing.mixture": ("MixtureError",),
     "model.hub": ("HubError",),
+    "train.audit": ("AuditError",),
     "train.checkpoint": ("CheckpointError",),
     "train.devices": ("DeviceError",),
     "train.learn": ("TrainError",),

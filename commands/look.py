@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -11,9 +12,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from packing.rows import Row
+from packing.flat import Row
 from packing.shards import Shards
-from pipeline.documents import read_batches
+from pipeline.documents import identity, read_batches
 from pipeline.stage import Record
 from pipeline.stores.mirror import Mirror, present
 
@@ -104,7 +105,19 @@ def describe(row: Row, number: int, decode: Any, documents: Path | None) -> dict
 
 
 def locate(documents: Path, doc: Sequence[int]) -> list[dict[str, Any]]:
-    """Numbers in a row's `doc` -> id and origin of each document in the stage folder it was packed from."""
+    """Numbers in a row's `doc` -> id and origin of each document in the stage folder it was packed from.
+
+    Rows of shards of token ids were packed from none; their own folder tells the shard and number of each chunk.
+    """
+    if not (documents / "inputs.json").exists():
+        return _in_tables(documents, doc)
+    shards = sorted(json.loads((documents / "inputs.json").read_bytes()))
+    source = documents.relative_to(workspace_of(documents)).parts[1]
+    origins = [f"{shards[number >> 32]}#{number & 0xFFFFFFFF}" for number in doc]
+    return [{"id": identity(source, origin), "origin": origin} for origin in origins]
+
+
+def _in_tables(documents: Path, doc: Sequence[int]) -> list[dict[str, Any]]:
     tables: dict[int, Any] = {}
     for number in doc:
         if number >> 32 not in tables:
@@ -132,10 +145,10 @@ def workspace_of(folder: Path) -> Path:
 
 
 def _documents_of(folder: Path) -> Path | None:
-    """The documents that rows were packed from: the stage it read that is not the tokenizer."""
+    """The documents that rows were packed from: the stage it read that is not the tokenizer, or the folder itself."""
     record = Record.read(folder)
     earlier = [name for name in record.reads if name != "tokenizer"] if record else []
-    return workspace_of(folder) / earlier[0] if earlier else None
+    return workspace_of(folder) / (earlier or [record.name])[0] if record else None
 
 
 def told(item: dict[str, Any]) -> str:

@@ -32,7 +32,7 @@ def release(recipe: Recipe, workspace: Path, result: Result) -> str:
             f"  final loss {result.loss:.3f} after {result.tokens:,} tokens; held-out bits per byte: {told or 'none'}",
             f"  model: {model}",
             f'  next:  bertmill fill-mask {folder} "The result is a [MASK] of numbers."',
-            f"         bertmill look {workspace}/filter/{sorted(recipe.sources)[0]} --dropped",
+            *(f"         bertmill look {workspace}/filter/{name} --dropped" for name in sorted(recipe.texts)[:1]),
             f"         bertmill trace {workspace} 0",
         ]
     )

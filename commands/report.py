@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 
 from pipeline.stage import Record, Stage, changed_since
 from recipes import estimate
-from recipes.estimate import Supply, short
+from recipes.estimate import short
+from recipes.mixture import proposal, warnings
 from recipes.plan import stages
 from recipes.recipe import Recipe
+from recipes.shards import uncleaned
+from recipes.supply import Outlook, Supply
 
 
 def records(workspace: Path, declared: Sequence[Stage]) -> dict[str, Record]:
@@ -20,19 +24,22 @@ def records(workspace: Path, declared: Sequence[Stage]) -> dict[str, Record]:
     return {name: record for name, record in found.items() if record}
 
 
-def plan(recipe: Recipe, declared: Sequence[Stage], found: Mapping[str, Supply], done: Mapping[str, Record]) -> str:
+def plan(found: Outlook, declared: Sequence[Stage], done: Mapping[str, Record]) -> str:
     """What will be made, in order, and what it will take."""
+    recipe = found.planned
     width = max(len(stage.name) for stage in declared)
     lines = [f"{recipe.name}: {len(declared)} stages, then training and export", ""]
     for number, stage in enumerate(declared, 1):
         reads = ", ".join(earlier.name for earlier in stage.reads[:3]) + (" ..." if len(stage.reads) > 3 else "")
         state = "done" if stage.name in done and done[stage.name].finished else "begun" if stage.name in done else ""
         lines.append(f"  {number:3}  {stage.name:{width}}  {state:5}  {'reads ' + reads if reads else ''}".rstrip())
-    return "\n".join([*lines, "", *_sources(found), "", *_phases(recipe), "", *_needs(recipe, found)])
+    tables = [_sources(found.supplies), _epochs(found), _phases(recipe), _needs(found)]
+    return "\n".join([*lines, *(line for lines in tables for line in ["", *lines])])
 
 
-def notes(recipe: Recipe, declared: Sequence[Stage], workspace: Path) -> list[str]:
+def notes(found: Outlook, declared: Sequence[Stage], workspace: Path) -> list[str]:
     """What a person should know before a run, a line each. Raises InputError or PlanError for missing files."""
+    recipe = found.planned
     estimate.vocabulary(recipe)
     changed = [
         f"{stage.name} was made with other settings or files ({'; '.join(changes)}); start it over with --redo "
@@ -40,17 +47,15 @@ def notes(recipe: Recipe, declared: Sequence[Stage], workspace: Path) -> list[st
         for stage in declared
         if (changes := changed_since(stage, workspace))
     ]
-    return [*changed, *estimate.shared_files(recipe), *estimate.underfull(recipe, workspace)]
+    files = [*uncleaned(recipe), *estimate.shared_files(recipe)]
+    return [*changed, *files, *warnings(found), *estimate.underfull(recipe, workspace)]
 
 
 def plan_json(
-    recipe: Recipe,
-    declared: Sequence[Stage],
-    found: Mapping[str, Supply],
-    done: Mapping[str, Record],
-    notes: Sequence[str],
+    found: Outlook, declared: Sequence[Stage], done: Mapping[str, Record], notes: Sequence[str]
 ) -> dict[str, Any]:
     """The same for another program."""
+    recipe, nearest = found.planned, proposal(found)
     phases = zip(recipe.train.phases, estimate.steps(recipe), strict=True)
     return {
         "name": recipe.name,
@@ -62,12 +67,35 @@ def plan_json(
             }
             for stage in declared
         ],
-        "sources": {name: {**asdict(supply), "epochs": supply.epochs} for name, supply in found.items()},
+        "sources": {name: _supply_json(supply) for name, supply in found.supplies.items()},
         "phases": [{**asdict(phase), "rows": phase.rows, "steps": steps} for phase, steps in phases],
         "parameters": recipe.model.parameters(estimate.vocabulary(recipe)),
         "flops": estimate.flops(recipe),
-        "disk_bytes": estimate.disk(recipe, found),
+        "proposal": nearest.mixes if nearest else None,
+        "disk_bytes": estimate.disk(found),
         "notes": list(notes),
+    }
+
+
+def _supply_json(supply: Supply) -> dict[str, Any]:
+    """Numbers alone; null for endlessly often, which JSON cannot say."""
+    known, read = supply.known, {phase: float(times) for phase, times in supply.read.items()}
+    streams = {
+        context: {**asdict(stream), "fill": stream.tokens / (stream.rows * context) if stream.exact else None}
+        for context, stream in supply.streams.items()
+        if stream.rows
+    }
+    return {
+        "files": known.files,
+        "raw_bytes": known.raw_bytes,
+        "text_bytes": known.text_bytes,
+        "tokens": known.tokens,
+        "known_from": known.basis,
+        "exact": supply.exact,
+        "asked": dict(supply.asked),
+        "epochs": float(supply.epochs) if supply.epochs < math.inf else None,
+        "epochs_by_phase": {phase: times if times < math.inf else None for phase, times in read.items()},
+        "rows": streams,
     }
 
 
@@ -76,9 +104,24 @@ def _sources(found: Mapping[str, Supply]) -> list[str]:
     for name, supply in found.items():
         about = "" if supply.exact else "~"
         rows.append(
-            [name, str(supply.files), f"{short(supply.raw_bytes)}B", f"{about}{short(supply.tokens)}",
-             short(supply.total_asked), f"{about}{supply.epochs:.2f}"]
+            [name, str(supply.known.files), f"{short(supply.known.raw_bytes)}B", f"{about}{short(supply.known.tokens)}",
+             short(supply.total_asked), f"{about}{float(supply.epochs):.2f}"]
         )  # fmt: skip
+    return table(rows)
+
+
+def _epochs(found: Outlook) -> list[str]:
+    """How often each phase reads the rows of each source, at its context; what is estimated is marked with ~."""
+    phases = [phase.name for phase in found.planned.train.phases]
+    rows = [["epochs", "context", "rows", "tokens", "fill", *phases]]
+    for name, supply in found.supplies.items():
+        for context, stream in sorted(supply.streams.items()):
+            about = "" if stream.exact else "~"
+            fill = f"{stream.tokens / (stream.rows * context):.2%}" if stream.exact and stream.rows else "-"
+            read = [supply.read.get(phase) if supply.contexts.get(phase) == context else None for phase in phases]
+            epochs = [f"{about}{float(times):.2f}" if times is not None else "-" for times in read]
+            tokens = f"{about}{short(stream.tokens)}"
+            rows.append([name, str(context), f"{about}{short(stream.rows)}", tokens, fill, *epochs])
     return table(rows)
 
 
@@ -90,19 +133,20 @@ def _phases(recipe: Recipe) -> list[str]:
         rows.append(
             [phase.name, short(phase.tokens), str(phase.context), short(phase.rows), short(steps), f"{peak:g}",
              f"{phase.rope:g}", f"{phase.mask:g}", phase.decay or "-",
-             *(f"{phase.mix.get(name, 0.0):.1%}" for name in names)]
+             *(f"{phase.shares.get(name, 0.0):.1%}" for name in names)]
         )  # fmt: skip
     return table(rows)
 
 
-def _needs(recipe: Recipe, found: Mapping[str, Supply]) -> list[str]:
+def _needs(found: Outlook) -> list[str]:
+    recipe = found.planned
     flops = estimate.flops(recipe)
     hours = flops / estimate.MODEL_FLOPS / 3600
     return [
         f"  model       {short(recipe.model.parameters(estimate.vocabulary(recipe)))} parameters, vocabulary "
         f"{estimate.vocabulary(recipe)}",
         f"  arithmetic  {flops:.2e} FLOPs: about {hours:.3g} hours on one H100 at the rate of ModernBERT's own run",
-        f"  disk        about {short(estimate.disk(recipe, found))}B, checkpoints included",
+        f"  disk        about {short(estimate.disk(found))}B, checkpoints included",
     ]
 
 

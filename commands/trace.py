@@ -9,8 +9,11 @@ from typing import Any
 
 from commands.look import bring_rows, describe
 from commands.train import order_of
+from packing.from_shards import read_chunk
 from packing.shards import Shards
 from pipeline.ingest.stage import raw_record
+from pipeline.settings import AnySource
+from pipeline.shard_files import find_shards
 from pipeline.stage import Record
 from pipeline.units import find_source
 from recipes.load import load
@@ -42,6 +45,7 @@ def ordered(recipe: Recipe, workspace: Path, stretch: str) -> Iterator[dict[str,
                 "source": order.names[place["source"]],
                 "epoch": int(place["epoch"]),
                 "index": int(place["index"]),
+                **({"left_out": True} if place["left_out"] else {}),
             }
 
 
@@ -55,7 +59,7 @@ def traced(workspace: Path, row: int) -> dict[str, Any]:
     context = next(phase.context for phase in recipe.train.phases if phase.name == place["phase"])
     name = pack_name(place["source"], context)
     record = Record.read(workspace / name)
-    earlier = next(name for name in record.reads if name != "tokenizer") if record else ""
+    earlier = next((read for read in record.reads if read != "tokenizer"), name) if record else ""
     bring_rows(workspace / name)
     packed = Shards(workspace / name)[place["index"]]
     pieces = describe(packed, place["index"], _tokens(workspace), workspace / earlier)["pieces"]
@@ -65,9 +69,16 @@ def traced(workspace: Path, row: int) -> dict[str, Any]:
         if file is None:
             raise TraceError(f"{piece['origin']}: the raw file that row {row} was made from has gone; put it back")
         at = piece["origin"].removeprefix(f"{file}#")
-        raw = raw_record(recipe.sources[place["source"]], files[file], at)
-        piece |= {"file": files[file], "at": at, "raw": raw.decode("utf-8", "replace")}
+        piece |= {"file": files[file], "at": at, "raw": _raw(recipe.sources[place["source"]], file, files[file], at)}
     return {**place, "context": context, "pieces": pieces}
+
+
+def _raw(source: AnySource, name: str, path: str, at: str) -> str:
+    """A raw record as text; of shards the ids of a chunk."""
+    if source.kind != "shards":
+        return raw_record(source, path, at).decode("utf-8", "replace")
+    file = next(file for file in find_shards("", source) if file.piece.name == name)
+    return " ".join(map(str, read_chunk(file, int(at), source.column).tolist()))
 
 
 def _tokens(workspace: Path) -> Any:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from commands.kept import bring_checkpoint, keep_checkpoint
 from pipeline.handover import bring, everything
 from pipeline.stage import Record as Signed
-from pipeline.stage import Stage, print_of
+from pipeline.stage import Stage
 from pipeline.stores.mirror import Mirror
-from recipes.plan import evaluated, stages
+from recipes.plan import documents, evaluated, stages
 from recipes.recipe import Recipe
 from recipes.rows import held_out_name, pack_name
+from recipes.settle import settled_by_run
 
 EVERY = 10.0
 """Seconds between the steps that are told."""
@@ -42,7 +43,7 @@ def order_of(recipe: Recipe, workspace: Path) -> Order:
     from train.schedule import order_of as ordered
 
     rows = {key: record.counts.get("rows", 0) for key, record in packed(recipe, workspace)}
-    return ordered(recipe.train, rows, recipe.seed)
+    return ordered(settled_by_run(recipe, documents(recipe)[1], workspace).train, rows, recipe.seed)
 
 
 def job_of(recipe: Recipe, workspace: Path) -> Job:
@@ -56,15 +57,15 @@ def job_of(recipe: Recipe, workspace: Path) -> Job:
     if Mirror.of(workspace):
         bring(piece for name in read for piece in everything(workspace, declared[name]))
     return Job(
-        settings=recipe.train,
+        settings=settled_by_run(recipe, documents(recipe)[1], workspace).train,
         shape=recipe.model,
         tokenizer=workspace / "tokenizer" / "tokenizer.json",
         shards={(name, context): workspace / pack_name(name, context) for name, context in records},
         heldout={name: workspace / held_out_name(name) for name in held if held[name].counts.get("rows")},
         folder=workspace,
         seed=recipe.seed,
-        fingerprint=print_of([record.fingerprint for record in records.values()]),
         max_epochs=recipe.packing.max_epochs,
+        apart=bool(recipe.packing.partition),
     )
 
 

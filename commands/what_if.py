@@ -89,7 +89,7 @@ def _kind(folder: Path, source: str) -> type[Filters]:
     """The settings that this source's filters have."""
     path = workspace_of(folder) / "recipe.yaml"
     try:
-        return type(load(path).sources[source].filters)
+        return type(load(path).texts[source].filters)
     except (RecipeError, KeyError) as fault:
         raise WhatIfError(f"{folder}: its run's recipe does not tell what source it is of ({fault})") from None
 

@@ -1,4 +1,4 @@
-"""Packed rows <-> the bytes of one MDS v2 shard file, which `mosaicml-streaming` reads as it is.
+"""Packed rows -> the bytes of one MDS v2 shard file, which `mosaicml-streaming` reads as it is.
 
     u32   N                rows
     u32   offsets[N + 1]   where each row begins; the last one is the size of the file, hence the 4 GiB
@@ -7,25 +7,26 @@
 
 A column is an array of one dimension: u8 (1 << 2 | k), its length as u8, u16, u32 or u64 for k = 0 … 3 (the
 smallest that holds it), its values. All is little-endian, nothing is aligned: arrays may begin anywhere.
+
+Memory: the rows, 40 bytes a row and piece, and a block of 4 MiB (or one row) of the file at a time.
 """
 
 from __future__ import annotations
 
 import json
-import mmap
-import os
-import struct
 from collections.abc import Iterable
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import xxhash
+from numba import njit
 
-from packing import walk
-from packing.rows import Row
+from packing.flat import Row, Rows, joined
+from pipeline.files import durable
+
+Ints = npt.NDArray[np.int64]
 
 NAMES = ("cu_seqlens", "doc", "input_ids")
 """The columns in the order of the format: by name."""
@@ -36,9 +37,8 @@ SIZES = 4 * len(NAMES)
 LIMIT = 1 << 32
 """Offsets are uint32."""
 
-OPEN = 512
-"""Shards that stay mapped in a process. Each holds a file descriptor, of which 1,024 are the usual limit."""
-
+BLOCK = 1 << 22
+"""Bytes that are laid out, hashed and written at a time: they stay in the processor's cache meanwhile."""
 
 MEND = "restore it or pack this source again"
 
@@ -61,143 +61,102 @@ def configuration(ids: npt.DTypeLike) -> dict[str, Any]:
     }
 
 
-def write_shard(path: Path, rows: Iterable[Row]) -> dict[str, Any]:
+def head_of(ids: npt.DTypeLike) -> bytes:
+    """The configuration as it stands in the file."""
+    return json.dumps(configuration(ids), sort_keys=True).encode()
+
+
+def write_shard(path: Path, rows: Rows | Iterable[Row]) -> dict[str, Any]:
     """Write one shard file, aside and then renamed -> its entry for `write_index`.
 
-    The rows are held until the last one is known, as the offsets come first. No rows at all make a file
-    without rows, which an index leaves out. ShardError where the file would reach 4 GiB.
+    No rows at all make a file without rows, which an index leaves out. ShardError, before anything is written,
+    where the file would reach 4 GiB; ValueError for rows that are none: empty, or not cut where pieces are.
     """
-    parts: list[bytes | memoryview] = []
-    lengths: list[int] = []
-    ids: npt.DTypeLike = np.uint16
-    space = LIMIT - len(json.dumps(configuration(np.uint16))) - 8
-    for row in rows:
-        ids = row.input_ids.dtype if not lengths else ids
-        if row.cu_seqlens.dtype != np.int32 or row.doc.dtype != np.uint64 or row.input_ids.dtype != ids:
-            raise ValueError(f"{path}: row {len(lengths)} has other dtypes than int32, uint64, {ids}")
-        columns = [_encoded(row.cu_seqlens), _encoded(row.doc), _encoded(row.input_ids)]
-        sizes = [len(head) + values.nbytes for head, values in columns]
-        parts.append(struct.pack("<3I", *sizes))
-        for column in columns:
-            parts += column
-        lengths.append(SIZES + sum(sizes))
-        space -= lengths[-1] + 4
-        if space <= 0:
-            raise ShardError(f"{path}: a shard ends below 4 GiB; lower `unit`, so that it gets fewer rows")
+    if isinstance(rows, Rows):
+        first = np.searchsorted(rows.cu_seqlens, rows.bounds)
+        tokens, pieces = np.diff(rows.bounds), np.diff(first)
+        ids = rows.input_ids.dtype
+    else:
+        rows = list(rows)
+        tokens = np.array([len(row.input_ids) for row in rows], np.int64)
+        pieces = np.array([len(row.cu_seqlens) - 1 for row in rows], np.int64)
+        first = np.cumsum([0, *pieces])
+        ids = rows[0].input_ids.dtype if rows else np.dtype(np.uint16)
+    head = head_of(ids)
+    sizes = np.stack([_size(pieces + 1, 4), _size(pieces, 8), _size(tokens, ids.itemsize)], axis=1)
+    offsets = 4 + 4 * (len(tokens) + 1) + len(head) + np.cumsum(np.append(0, SIZES + sizes.sum(axis=1)))
+    if offsets[-1] >= LIMIT:
+        raise ShardError(f"{path}: a shard ends below 4 GiB; lower `unit`, so that it gets fewer rows")
+    rows = rows if isinstance(rows, Rows) else joined(rows)
+    if (tokens < 1).any() or not np.array_equal(rows.cu_seqlens[first], rows.bounds) or len(rows.doc) != first[-1]:
+        raise ValueError(f"{path}: rows are not empty, begin and end with pieces, and each piece has a document")
+    if rows.doc.dtype != np.uint64 or ids not in (np.uint16, np.uint32):
+        raise ValueError(f"{path}: holds documents as uint64, ids as uint16 or uint32, not {rows.doc.dtype}, {ids}")
 
-    config = configuration(ids)
-    head = json.dumps(config, sort_keys=True).encode()
-    offsets = np.cumsum([4 + 4 * (len(lengths) + 1) + len(head), *lengths])
-    digest = _put(path, [np.array([len(lengths), *offsets], "<u4").tobytes(), head, *parts])
-    raw = {"basename": path.name, "bytes": int(offsets[-1]), "hashes": {"xxh64": digest}}
-    return {**config, "raw_data": raw, "samples": len(lengths), "zip_data": None}
-
-
-def _encoded(values: npt.NDArray[Any]) -> tuple[bytes, memoryview]:
-    if values.ndim != 1 or not values.size:
-        raise ValueError(f"a column is an array of one dimension that is not empty, not of shape {values.shape}")
-    width = sum(values.size >= 1 << bits for bits in (8, 16, 32))
-    return bytes([1 << 2 | width]) + values.size.to_bytes(1 << width, "little"), np.ascontiguousarray(values).data
-
-
-def _put(path: Path, parts: list[bytes | memoryview]) -> str:
-    """Write, fsync, rename -> xxh64 of the whole file."""
     digest = xxhash.xxh64()
-    aside = path.with_name(path.name + ".part")
-    with aside.open("wb") as file:
-        for first in range(0, len(parts), 4096):  # joined, as a write of each part costs more than its bytes
-            joined = b"".join(parts[first : first + 4096])
-            digest.update(joined)
-            file.write(joined)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(aside, path)
-    return digest.hexdigest()
+    with durable(path) as draft, draft.open("wb") as file:
+        top = np.append(len(tokens), offsets).astype("<u4").tobytes() + head
+        digest.update(top)
+        file.write(top)
+        for block in _blocks(rows, first, sizes, offsets):
+            digest.update(block)
+            file.write(block)
+    raw = {"basename": path.name, "bytes": int(offsets[-1]), "hashes": {"xxh64": digest.hexdigest()}}
+    return {**configuration(ids), "raw_data": raw, "samples": len(tokens), "zip_data": None}
 
 
-class Entry(NamedTuple):
-    """What an index says of a shard."""
-
-    path: Path
-    size: int
-    rows: int
-    xxh64: str
-    ids: str
-    """dtype of input_ids: uint16 or uint32."""
-
-    def check_size(self) -> None:
-        """ShardError unless the file stands and is as long as it was written."""
-        try:
-            found = self.path.stat().st_size
-        except FileNotFoundError:
-            raise ShardError(f"{self.path}: is missing; {MEND}") from None
-        if found != self.size:
-            raise ShardError(f"{self.path}: has {found} bytes, its index says {self.size}; {MEND}")
+def _size(count: Ints, item: int) -> Ints:
+    """Bytes of columns of `count` values each."""
+    width = sum((count >= 1 << bits).astype(np.int64) for bits in (8, 16, 32))
+    return 1 + (1 << np.asarray(width)) + count * item
 
 
-class Shard:
-    """One shard file, mapped and not copied. Row i lies at raw[offsets[i] : offsets[i + 1]]."""
-
-    def __init__(self, entry: Entry) -> None:
-        """ShardError unless the file has the size and the rows that the index says."""
-        self.entry, self.path, rows = entry, entry.path, entry.rows
-        self.ids: np.dtype[Any] = np.dtype(entry.ids)
-        self.dtypes: tuple[np.dtype[Any], ...] = (np.dtype(np.int32), np.dtype(np.uint64), self.ids)
-        entry.check_size()
-        with self.path.open("rb") as file:
-            self.map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self.raw = np.frombuffer(self.map, np.uint8)
-        told = int.from_bytes(self.map[:4], "little")
-        if told != rows or 4 + 4 * (rows + 1) > entry.size:
-            raise ShardError(f"{self.path}: has {told} rows by offset 0, its index says {rows}; {MEND}")
-        self.offsets = np.frombuffer(self.map, "<u4", rows + 1, offset=4)
-
-    def check(self) -> None:
-        """ShardError unless the bytes are those that were written: 0.1 s a GB that is in memory."""
-        found = xxhash.xxh64(self.map).hexdigest()
-        if found != self.entry.xxh64:
-            raise ShardError(f"{self.path}: has the xxh64 {found}, its index says {self.entry.xxh64}; {MEND}")
-
-    def row(self, i: int) -> Row:
-        """Read-only views of the file, which may begin at any address; copy them to hand them to torch."""
-        begin = int(self.offsets[i])
-        sizes = np.frombuffer(self.map, "<u4", len(NAMES), begin).tolist()
-        at, columns = begin + SIZES, []
-        for size, dtype in zip(sizes, self.dtypes, strict=True):
-            head = 1 + (1 << (self.map[at] & 3))
-            columns.append(np.frombuffer(self.map, dtype, (size - head) // dtype.itemsize, at + head))
-            at += size
-        return Row(columns[2], columns[0], columns[1])
-
-    def counts(self) -> npt.NDArray[np.int64]:
-        """Tokens and pieces of each row, (N, 2). ShardError names the first row that is not well formed."""
-        found = np.zeros((len(self.offsets) - 1, 2), np.int64)
-        bad, fault = walk.measure(self.raw, self.offsets, self.ids.itemsize, found)
-        if fault:
-            at = self.offsets[bad]
-            raise ShardError(f"{self.path}: row {bad} at offset {at}: {walk.FAULTS[fault]}; {MEND}")
-        return found
-
-    def verify(self) -> None:
-        """ShardError unless the file is whole: bytes, configuration, offsets (the rows: `counts`)."""
-        self.check()
-        begin = 4 + 4 * len(self.offsets)
-        config = json.dumps(configuration(self.ids), sort_keys=True).encode()
-        if self.map[begin : begin + len(config)] != config or self.offsets[0] != begin + len(config):
-            raise ShardError(f"{self.path}: another configuration at offset {begin}; {MEND}")
-        if self.offsets[-1] != len(self.raw) or (np.diff(self.offsets.astype(np.int64)) <= 0).any():
-            raise ShardError(f"{self.path}: the offsets from 4 on do not rise to the file's end; {MEND}")
+def _blocks(rows: Rows, first: Ints, sizes: Ints, offsets: Ints) -> Iterable[memoryview]:
+    """The bytes of all rows, some at a time, in a buffer that is used again."""
+    ids, doc = (np.ascontiguousarray(part).view(np.uint8) for part in (rows.input_ids, rows.doc))
+    buffer, item, at = np.empty(0, np.uint8), rows.input_ids.dtype.itemsize, 0
+    while at < len(sizes):
+        end = max(at + 1, int(np.searchsorted(offsets, offsets[at] + BLOCK, side="right")) - 1)
+        size = int(offsets[end] - offsets[at])
+        buffer = buffer if len(buffer) >= size else np.empty(size, np.uint8)
+        _lay(ids, item, rows.bounds, rows.cu_seqlens, first, doc, sizes, offsets, at, end, buffer)
+        yield buffer[:size].data
+        at = end
 
 
-@lru_cache(maxsize=OPEN)
-def opened(entry: Entry) -> Shard:
-    """The shard, mapped; its hash is checked when this process sees the file for the first time."""
-    shard, stat = Shard(entry), entry.path.stat()
-    file = (entry, stat.st_ino, stat.st_mtime_ns)
-    if file not in _checked:
-        shard.check()
-        _checked.add(file)
-    return shard
+@njit(cache=True, nogil=True)
+def _word(out: Any, at: Any, value: Any) -> None:
+    for byte in range(4):
+        out[at + byte] = (value >> (8 * byte)) & 255
 
 
-_checked: set[tuple[Entry, int, int]] = set()
+@njit(cache=True, nogil=True)
+def _column(out: Any, at: Any, count: Any) -> Any:
+    """Write what stands before the values of a column -> where they begin."""
+    k = (count >= 1 << 8) + (count >= 1 << 16) + (count >= 1 << 32)
+    out[at] = 1 << 2 | k
+    for byte in range(1 << k):
+        out[at + 1 + byte] = (count >> (8 * byte)) & 255
+    return at + 1 + (1 << k)
+
+
+@njit(cache=True, nogil=True)
+def _lay(
+    ids: Any, item: Any, bounds: Any, cu: Any, first: Any, doc: Any, sizes: Any, offsets: Any, begin: Any, end: Any,
+    out: Any,
+) -> None:  # fmt: skip
+    """Lay the rows begin … end out in `out`. ids, doc: bytes; first: each row's first piece."""
+    for row in range(begin, end):
+        at = offsets[row] - offsets[begin]
+        token, last, piece, pieces = bounds[row], bounds[row + 1], first[row], first[row + 1] - first[row]
+        for column in range(3):
+            _word(out, at + 4 * column, sizes[row, column])
+        values = _column(out, at + 12, pieces + 1)
+        for bound in range(pieces + 1):
+            _word(out, values + 4 * bound, cu[piece + bound] - token)
+        at += 12 + sizes[row, 0]
+        values = _column(out, at, pieces)
+        out[values : values + 8 * pieces] = doc[8 * piece : 8 * (piece + pieces)]
+        at += sizes[row, 1]
+        values = _column(out, at, last - token)
+        out[values : values + item * (last - token)] = ids[item * token : item * last]

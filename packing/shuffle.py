@@ -1,10 +1,9 @@
-"""A key -> a random order that no release of NumPy can change, as a whole or a window at a time."""
+"""A key -> a random order that no release of NumPy can change, a part of it at a time."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -13,6 +12,10 @@ import numpy.typing as npt
 Key = int | str | tuple[int | str, ...]
 Ints = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
+
+ROUNDS = 6
+"""Of the Feistel network: three for each half of the bits. Four make a permutation that nobody tells from a random
+one by asking it at few places (Luby and Rackoff 1988); the other two are for the small halves that we have."""
 
 
 def words(n: int, *key: Key) -> Words:
@@ -30,39 +33,44 @@ def permutation(n: int, *key: Key) -> Ints:
     return np.argsort(words(n, *key), kind="stable")
 
 
-def feistel(places: Ints, n: int, keys: Sequence[int]) -> Ints:
-    """A keyed bijection of [0, n), asked only at `places`: O(1) memory for any n.
+class Feistel:
+    """A keyed bijection of [0, n), asked only at some places.
 
-    Balanced Feistel rounds, one for each key, on the 2h bits that hold n - 1; what lands at n or above goes
-    round again (cycle walking: at most 4 times on average, as 2**2h <= 4n).
+    Each round changes one half of the bits that hold n - 1 by a table of random words that the other half chooses
+    from. What lands at n or above goes round again (cycle walking: at most twice on average, as 2**bits < 2n).
+    Memory: 48 bytes times the root of 2n at most, 2 MB for a thousand million places.
     """
-    half = max(1, (max(n - 1, 1).bit_length() + 1) // 2)
-    shift, low = np.uint64(half), np.uint64((1 << half) - 1)
-    x = places.astype(np.uint64)
-    todo = np.arange(len(x))
-    while len(todo):
-        left, right = x[todo] >> shift, x[todo] & low
-        for key in keys:
-            left, right = right, left ^ (_mix(right, key) & low)
-        x[todo] = (left << shift) | right
-        todo = todo[x[todo] >= n]
-    return x.astype(np.int64)
 
+    def __init__(self, n: int, *key: Key) -> None:
+        bits = (n - 1).bit_length()
+        self.n, self.shift = n, bits // 2
+        sizes = [1 << self.shift, 1 << bits - self.shift]  # of the low half, of the high
+        drawn = words(ROUNDS // 2 * sum(sizes), *key).view(np.int64)
+        edges = np.cumsum(sizes * (ROUNDS // 2))[:-1]
+        masks = [sizes[1] - 1, sizes[0] - 1]
+        self._tables = [table & masks[i % 2] for i, table in enumerate(np.split(drawn, edges))]
 
-def _mix(x: Words, key: int) -> Words:
-    """Scatter 64 bits; the multipliers are those of splitmix64 (Steele, Lea and Flood 2014)."""
-    x = (x ^ np.uint64(key)) * np.uint64(0xBF58476D1CE4E5B9)
-    x ^= x >> np.uint64(27)
-    x = x * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))
+    def __call__(self, places: Ints) -> Ints:
+        """Places in [0, n), (N,) -> where each goes, (N,)."""
+        x = self._round(places)
+        while len(outside := np.flatnonzero(x >= self.n)):
+            x[outside] = self._round(x[outside])
+        return x
+
+    def _round(self, x: Ints) -> Ints:
+        high, low = x >> self.shift, x & ((1 << self.shift) - 1)
+        for by_low, by_high in zip(self._tables[::2], self._tables[1::2], strict=True):
+            high ^= by_low[low]
+            low ^= by_high[high]
+        return (high << self.shift) | low
 
 
 class Draws:
     """Endless draws from n rows: draw k -> (epoch, row), where each epoch is a permutation of all rows.
 
-    Per epoch: chunks of consecutive rows are permuted by a Feistel network, then the rows inside a window of
-    chunks by Philox words, and all is turned by a keyed offset, so that the edges of chunks differ. Fewer
-    rows than a chunk are left over at the end and join the last window. Memory: two windows.
+    Per epoch: chunks of consecutive rows are permuted, then the rows inside a window of chunks, and all is turned by a
+    keyed offset, so that the edges of chunks differ. Fewer rows than a chunk are left over at the end and join the
+    last window. Nothing is made for rows that are not asked for but the chunks of their window; two of these are kept.
     """
 
     def __init__(self, rows: int, chunk: int, window: int, *key: Key) -> None:
@@ -71,32 +79,43 @@ class Draws:
         self.chunks = rows // self.chunk
         self.last = max(0, self.chunks // window - 1)
         self.key = key
-        self._keys = lru_cache(maxsize=2)(self._keys_of)
-        self._rows = lru_cache(maxsize=2)(self._rows_of)
+        self._epoch = lru_cache(maxsize=2)(self._epoch_of)
+        self._window = lru_cache(maxsize=2)(self._window_of)
 
-    def get(self, draws: Ints) -> tuple[Ints, Ints]:
-        """Rising draw numbers (N,) -> epoch and row of each, (N,)."""
-        epoch, place = np.divmod(draws, self.rows)
-        width = self.chunk * self.window
-        window = np.minimum(place // width, self.last)
-        row = np.empty(len(draws), np.int64)
-        edges = (np.flatnonzero((np.diff(epoch) != 0) | (np.diff(window) != 0)) + 1).tolist()
-        for a, z in zip([0, *edges], [*edges, len(draws)], strict=True):
-            number = int(window[a])
-            row[a:z] = self._rows(int(epoch[a]), number)[place[a:z] - number * width]
-        return epoch, row
+    def take(self, first: int, last: int) -> tuple[Ints, Ints]:
+        """Draws first ... last-1 -> epoch and row of each, (last - first,)."""
+        epochs, rows = np.empty(last - first, np.int64), np.empty(last - first, np.int64)
+        width, at = self.chunk * self.window, first
+        while at < last:
+            epoch, place = divmod(at, self.rows)
+            window = min(place // width, self.last)
+            end = self.rows if window == self.last else (window + 1) * width
+            part = slice(at - first, min(at + end - place, last) - first)
+            places = np.arange(place, place + part.stop - part.start) - window * width
+            epochs[part], rows[part] = epoch, self._shuffled(epoch, window, places)
+            at = first + part.stop
+        return epochs, rows
 
-    def _keys_of(self, epoch: int) -> tuple[int, list[int]]:
-        """The offset and six round keys of an epoch."""
-        offset, *keys = words(7, "epoch", *self.key, epoch).tolist()
-        return offset % self.rows, keys
+    def _shuffled(self, epoch: int, window: int, places: Ints) -> Ints:
+        """The rows at some places of a window."""
+        offset, _ = self._epoch(epoch)
+        starts, shuffle = self._window(epoch, window)
+        which, within = np.divmod(shuffle(places), self.chunk)
+        rows = starts[which] + within + offset
+        return np.where(rows < self.rows, rows, rows - self.rows)
 
-    def _rows_of(self, epoch: int, window: int) -> Ints:
-        """The rows of one window in reading order: chunk * window of them, up to twice that in the last."""
+    def _epoch_of(self, epoch: int) -> tuple[int, Feistel]:
+        """The offset and the permutation of the chunks."""
+        (word,) = words(1, "offset", *self.key, epoch).tolist()
+        return word % self.rows, Feistel(self.chunks, "chunks", *self.key, epoch)
+
+    def _window_of(self, epoch: int, window: int) -> tuple[Ints, Feistel]:
+        """The first row of each chunk of a window, and the permutation of the rows in it."""
         first = window * self.window
-        chunks = np.arange(first, self.chunks if window == self.last else first + self.window)
-        offset, keys = self._keys(epoch)
-        rows = (feistel(chunks, self.chunks, keys)[:, None] * self.chunk + np.arange(self.chunk)).ravel()
-        if window == self.last:
-            rows = np.concatenate([rows, np.arange(self.chunks * self.chunk, self.rows)])
-        return ((rows + offset) % self.rows)[permutation(len(rows), "window", *self.key, epoch, window)]
+        last = self.chunks if window == self.last else first + self.window
+        _, shuffle = self._epoch(epoch)
+        starts = shuffle(np.arange(first, last)) * self.chunk
+        size = self.chunk * len(starts)
+        if window == self.last and (left := self.rows - self.chunks * self.chunk):
+            starts, size = np.append(starts, self.chunks * self.chunk), size + left
+        return starts, Feistel(size, "window", *self.key, epoch, window)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+from numba.np.numpy_support import carray
+
+_types: Any = types  # numba's own have no types
 
 FAULTS = {
     1: "its offsets do not hold three columns",
@@ -69,26 +74,45 @@ def measure(raw: Any, offsets: Any, item: Any, counts: Any) -> Any:
     return -1, 0
 
 
+def _pointer(typing: Any, address: Any) -> Any:
+    """The type of a pointer to the bytes at an address, and the code that makes one."""
+
+    def code(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], context.get_value_type(signature.return_type))
+
+    return _types.CPointer(_types.uint8)(address), code
+
+
+_bytes_at: Any = intrinsic(_pointer)
+
+
 @njit(cache=True, nogil=True)
-def sizes(raw: Any, offsets: Any, item: Any, rows: Any, places: Any, counts: Any) -> None:
-    """counts[places[n]] = tokens and pieces of rows[n]."""
+def _row(file: Any, size: Any, row: Any) -> Any:
+    """The bytes of a mapped shard, and where a row of it begins and ends."""
+    raw = carray(_bytes_at(file), size, np.uint8)
+    return raw, _word(raw, 4 + 4 * row), _word(raw, 8 + 4 * row)
+
+
+@njit(cache=True, nogil=True)
+def sizes(files: Any, file_sizes: Any, rows: Any, item: Any, counts: Any) -> None:
+    """counts[n] = tokens and pieces of rows[n] of the shard that is mapped at files[n]; whole shards only."""
     for n in range(len(rows)):
-        begin, end = int(offsets[rows[n]]), int(offsets[rows[n] + 1])
+        raw, begin, end = _row(files[n], file_sizes[n], rows[n])
         _, _, _, _, documents, _, tokens = _columns(raw, begin, end, item)
-        counts[places[n], 0], counts[places[n], 1] = tokens, documents
+        counts[n, 0], counts[n, 1] = tokens, documents
 
 
 @njit(cache=True, nogil=True)
-def gather(raw: Any, offsets: Any, item: Any, rows: Any, places: Any, token: Any, piece: Any, out: Any) -> None:
-    """Copy rows[n] to the place of token[places[n]] and piece[places[n]].
+def gather(files: Any, file_sizes: Any, rows: Any, item: Any, token: Any, piece: Any, out: Any) -> None:
+    """Copy rows[n] of the shard that is mapped at files[n] to the place of token[n] and piece[n].
 
     out: bytes of input_ids and of doc, and cu_seqlens as int32, whose first value the caller has set to 0.
     """
     ids_out, doc_out, cu_out = out
     for n in range(len(rows)):
-        begin, end = int(offsets[rows[n]]), int(offsets[rows[n] + 1])
+        raw, begin, end = _row(files[n], file_sizes[n], rows[n])
         _, cu, bounds, doc, documents, ids, tokens = _columns(raw, begin, end, item)
-        t, p = token[places[n]], piece[places[n]]
+        t, p = token[n], piece[n]
         ids_out[t * item : (t + tokens) * item] = raw[ids : ids + tokens * item]
         doc_out[p * 8 : (p + documents) * 8] = raw[doc : doc + documents * 8]
         for bound in range(1, bounds):

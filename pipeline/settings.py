@@ -12,26 +12,35 @@ from pipeline.filters.settings import ScienceFilters, TextFilters, WebFilters
 
 
 @dataclass(frozen=True, kw_only=True)
-class Files:
-    """What all sources say: which files, and how much may be broken in them."""
+class Read:
+    """What all sources say: which files."""
 
     read: str | tuple[str, ...]
     """Glob patterns (`**` is any depth), relative to where the command runs, or in a store that fsspec knows (s3://,
     gs://, hf://datasets/). A folder that `datasets` saved is named by itself. Files are taken in sorted order."""
-    max_bad: float = 0.01
-    """Share of broken records (reasons that begin with `bad_`) above which the stage is not signed."""
-    on_bad_file: Literal["fail", "skip"] = "fail"
-    """A file that cannot be read, or not to its end, fails its unit; or is counted as `bad_file`, and what stands
-    before the damage is kept."""
 
     @property
     def patterns(self) -> tuple[str, ...]:
         return (self.read,) if isinstance(self.read, str) else self.read
 
     def __post_init__(self) -> None:
-        check_share(max_bad=self.max_bad)
         if not self.patterns or not all(self.patterns):
             raise ValueError("read names no file; give a pattern such as data/web/**/*.warc.gz")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files(Read):
+    """What sources of text say: how much may be broken in their files."""
+
+    max_bad: float = 0.01
+    """Share of broken records (reasons that begin with `bad_`) above which the stage is not signed."""
+    on_bad_file: Literal["fail", "skip"] = "fail"
+    """A file that cannot be read, or not to its end, fails its unit; or is counted as `bad_file`, and what stands
+    before the damage is kept."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_share(max_bad=self.max_bad)
 
 
 Extract = Literal["bertmill", "trafilatura"]
@@ -104,6 +113,20 @@ class TextSource(Files):
 
 
 Source = WebSource | CodeSource | ScienceSource | TextSource
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardsSource(Read):
+    """MDS shards that somebody has tokenised, by their index.json files: their documents are ids, and no text."""
+
+    kind: Literal["shards"]
+    tokenizer: str
+    """The tokenizer.json that the ids were made with. The recipe's must have the same vocabulary."""
+    column: str = "input_ids"
+    """The column that holds the ids: arrays of one dimension. Others (`id`, `len`, masks) are not read."""
+
+
+AnySource = Source | ShardsSource
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,7 +287,7 @@ class Decontaminate:
 
 @dataclass(frozen=True, kw_only=True)
 class Tokenizer:
-    """Train a byte-level BPE with ModernBERT's special tokens, or take an existing one."""
+    """Train a byte-level BPE with ModernBERT's special tokens, take an existing one, or extend it."""
 
     vocab: int = 50_368
     """Ids in all, special and [unused] ones too; a multiple of 64 (tensor cores). ModernBERT: 50,368."""
@@ -272,8 +295,15 @@ class Tokenizer:
     """Bytes of text to train on at most, drawn by the shares of the mixture."""
     from_: str | None = None
     """Path of an existing tokenizer.json with [CLS], [SEP], [PAD] and [MASK]; nothing is trained then."""
+    extend: int = 0
+    """Pieces to learn on top of those of `from`, on the sample, for another domain or language; [unused] ids fill up to
+    a multiple of 64. Old ids and merges stay."""
 
     def __post_init__(self) -> None:
+        if self.extend < 0 or (self.extend and self.from_ is None):
+            raise ValueError(f"extend {self.extend} needs a number of pieces above 0, and `from`: what is extended")
+        if self.sample < 1:
+            raise ValueError(f"sample {self.sample} bytes hold nothing; 10B is usual")
         if self.vocab % 64:
             raise ValueError(f"vocab {self.vocab} is not a multiple of 64; take {-(-self.vocab // 64) * 64}")
         if self.vocab < 512:

@@ -19,6 +19,9 @@ SAMPLES = 200
 SAMPLE_TEXT = 2_000
 """Characters kept of a dropped document."""
 
+NOTES = 20
+"""Different notes of a stage that are kept."""
+
 DROPPED = pa.schema(
     [
         pa.field("id", pa.string()),
@@ -39,9 +42,15 @@ class Tally:
         self.dropped: Counter[str] = Counter()
         self.more: Counter[str] = Counter()
         """Other sums the stage wants in its record: tokens, rows, pieces."""
+        self.notes: Counter[str] = Counter()
+        """What the user must be told when the stage ends, a line each, and in how many units."""
         self.info: dict[str, Any] = {}
         """What `Stage.finish` needs of this unit, as plain JSON values."""
         self._samples: list[dict[str, Any]] = []
+
+    def clear(self) -> None:
+        """Forget everything: the unit is done once more from its beginning."""
+        self.__dict__.update(vars(Tally()))
 
     def read(self, documents: int, size: int) -> None:
         """`documents` records with `size` bytes of text (raw bytes where it is not text yet) were read."""
@@ -76,6 +85,7 @@ class Tally:
             "bytes_in": self.bytes_in,
             "bytes_out": self.bytes_out,
             **dict(sorted(self.more.items())),
+            **({"notes": dict(sorted(self.notes.items()))} if self.notes else {}),
         }
 
     def write_samples(self, path: Path) -> None:
@@ -92,11 +102,14 @@ class Tally:
         """The sum of the counts of many units."""
         empty = Tally().counts()
         dropped: Counter[str] = Counter()
+        notes: Counter[str] = Counter()
         sums: Counter[str] = Counter({name: 0 for name in empty if name != "dropped"})
         for unit in units:
             dropped.update(unit["dropped"])
+            notes.update(unit.get("notes", {}))
             sums.update({k: v for k, v in unit.items() if isinstance(v, int) and k != "bytes_written"})
-        return {**sums, "dropped": dict(sorted(dropped.items()))}
+        told = {"notes": dict(sorted(notes.items())[:NOTES])} if notes else {}
+        return {**sums, "dropped": dict(sorted(dropped.items())), **told}
 
 
 def _told(value: str | float) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.stores.store import URL, why
 
 if TYPE_CHECKING:
-    from pipeline.settings import Source
+    from pipeline.settings import AnySource
 
 
 class InputError(Exception):
@@ -37,7 +37,7 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """An input file, or a run of row groups of one."""
+    """An input file, or a part of one."""
 
     path: str
     """An absolute path, or the address of a file in a store."""
@@ -46,7 +46,7 @@ class Piece:
     size: int
     """Bytes on disk, of the part if it is a part: what units are balanced by."""
     groups: tuple[int, int] | None = None
-    """Row groups [a, b) of a Parquet file; None for the whole file."""
+    """Row groups [a, b) of a Parquet file, or parts of a shard; None for the whole file."""
     version: str = ""
     """Of a file in a store, the store's mark that changes with its content."""
     signed: Signed | None = field(default=None, compare=False)
@@ -59,8 +59,15 @@ class Unit:
     pieces: tuple[Piece, ...]
 
 
-def find_source(name: str, source: Source) -> list[Piece]:
-    """The files of a source of a recipe; a repository may hold links to what it has not. Raises InputError."""
+def find_source(name: str, source: AnySource) -> list[Piece]:
+    """The files of a source of a recipe; a repository may hold links to what it has not. Raises InputError.
+
+    Those of shards are the ones that the index.json files name.
+    """
+    if source.kind == "shards":
+        from pipeline.shard_files import find_shards
+
+        return [file.piece for file in find_shards(name, source)]
     return find(source.patterns, name, dangling=source.kind == "code")
 
 

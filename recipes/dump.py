@@ -20,11 +20,15 @@ def dump(recipe: Recipe, *, absolute: bool = True) -> str:
     """The resolved recipe. With absolute patterns and paths it can be loaded from anywhere; without, be published."""
     whole = asdict(recipe)
     if recipe.tokenizer.from_ is not None:
-        whole["tokenizer"] = {"from_": recipe.tokenizer.from_}
+        said = ("from_", "extend", "sample") if recipe.tokenizer.extend else ("from_",)
+        whole["tokenizer"] = {name: whole["tokenizer"][name] for name in said}
     if not absolute:
         return _yaml(whole)
     for source in whole["sources"].values():
         source["read"] = _absolute(source["read"])
+        if source["kind"] == "shards":
+            source["tokenizer"] = _absolute(source["tokenizer"])
+            continue
         lists = source["filters"].get("urls") or {}
         lists |= {name: _absolute(lists[name]) for name in LISTS if name in lists}
     if recipe.tokenizer.from_ is not None:
@@ -58,7 +62,7 @@ def _absolute(patterns: str | Sequence[str]) -> Any:
 def _plain(value: Any) -> Any:
     """Tuples -> lists, from_ -> from: what YAML and the loader write and read."""
     if isinstance(value, Mapping):
-        return {_key(key): _plain(one) for key, one in value.items()}
+        return {_key(key) if isinstance(key, str) else key: _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(one) for one in value]
     return value

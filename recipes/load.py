@@ -67,6 +67,9 @@ def value_of(text: str) -> Any:
     raise RecipeError(f"'{text[:60]}' is no value that a recipe could have")
 
 
+WAYS = ("weights", "mix_tokens")
+"""What a file may say instead of a phase's `mix`, which is then made of it."""
+
 UNITS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 
 
@@ -152,14 +155,15 @@ class _Reader:
         """What pydantic takes and should not: true for 1, and a vocabulary that a given tokenizer overrules."""
         told = [self._line(place, "is a number, not true or false") for place in _numbers_told_as_bool(plain, recipe)]
         given = plain.get("tokenizer") or {}
-        if given.get("from_") is not None and (over := [name for name in ("vocab", "sample") if name in given]):
+        overruled = ("vocab",) if given.get("extend") else ("vocab", "sample")
+        if given.get("from_") is not None and (over := [name for name in overruled if name in given]):
             said = f"has no effect beside 'from', whose file says it; take {over[0]} out"
             told.append(self._line(("tokenizer", over[0]), said))
         return told
 
     def doubts(self, recipe: Recipe) -> Iterator[str]:
         """A line for each language asked for that the model often takes for another."""
-        for name, source in recipe.sources.items():
+        for name, source in recipe.texts.items():
             if source.kind == "code":  # whose languages are not people's
                 continue
             for code in source.filters.languages:
@@ -171,9 +175,8 @@ class _Reader:
         """The part of pydantic's place that is in the file: the rest are tags of its own, or the missing key."""
         place: Place = ()
         for step in loc:
-            longer = (*place, step)
-            if longer in self.lines:
-                place = longer
+            ways = ("mix", *WAYS) if step == "mix" else (step,)
+            place = next((longer for way in ways if (longer := (*place, way)) in self.lines), place)
         return place
 
     def _line(self, place: Place, said: str) -> str:
@@ -213,7 +216,7 @@ def said(fault: Any) -> tuple[str, bool]:
         case "union_tag_invalid":
             return f"there is no kind '{context['tag']}'; the kinds are {context['expected_tags']}", False
         case "union_tag_not_found":
-            return "'kind' is missing; it is one of 'web', 'code', 'science', 'text'", False
+            return "'kind' is missing; it is one of 'web', 'code', 'science', 'text', 'shards'", False
         case "literal_error":
             return f"is one of {context['expected']}{given}", False
         case "int_parsing" | "int_type" | "int_from_float":

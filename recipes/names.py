@@ -9,10 +9,16 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from pipeline.settings import CodeSource, ScienceSource, TextSource, WebSource
+from pipeline.settings import CodeSource, ScienceSource, ShardsSource, TextSource, WebSource
 from recipes.recipe import Place, Recipe
 
-KINDS: Mapping[str, Any] = {"web": WebSource, "code": CodeSource, "science": ScienceSource, "text": TextSource}
+KINDS: Mapping[str, Any] = {
+    "web": WebSource,
+    "code": CodeSource,
+    "science": ScienceSource,
+    "text": TextSource,
+    "shards": ShardsSource,
+}
 
 
 @cache

@@ -1,7 +1,8 @@
 """A recipe -> the stages that carry it out, in order: whoever asks what happens to a document reads this page.
 
 They are declared in cleaning.py (the first two), deduplication.py (up to dedup), repeats.py, decontamination.py (up to
-apart) and rows.py.
+apart), tokenizer.py, rows.py, and shards.py (sources that are token ids, of which only the last
+two lines are true).
 
 ingest/<source>       raw files -> documents
 filter/<source>       documents -> the ones worth training on
@@ -27,7 +28,9 @@ contaminated          documents -> where those stand, and which documents hold a
 decontaminate/<source>   documents -> documents without evaluation texts
 reserved              documents -> what the ones held out for evaluation are recognised by
 apart/<source>        documents -> documents that do not resemble a held-out one
-tokenizer             a sample of them -> tokenizer.json
+shares                the documents' sizes -> the mixes of phases that go by temperature
+words/<source>        a sample of the documents -> how often each word occurs
+tokenizer             the words of all sources -> tokenizer.json
 pack/<source>/<context>   documents -> rows of tokens
 heldout/<source>      the documents kept out of training -> rows for evaluation
 """
@@ -41,15 +44,18 @@ from recipes.decontamination import apart_from_held_out, without_evaluation_text
 from recipes.deduplication import Deduplication
 from recipes.recipe import Recipe
 from recipes.repeats import without_repeated_lines, without_repeated_substrings
-from recipes.rows import held_out, packed, tokenizer
+from recipes.rows import held_out, packed
+from recipes.settle import shares
+from recipes.shards import held_out_chunks, packed_chunks
+from recipes.tokenizer import tokenizer
 
 
-def stages(recipe: Recipe) -> list[Stage]:
-    """Everything up to the rows, each stage after those it reads."""
-    raw = {name: ingested(name, source, recipe.unit) for name, source in sorted(recipe.sources.items())}
-    clean = {name: filtered(name, recipe.sources[name], stage) for name, stage in raw.items()}
+def documents(recipe: Recipe) -> tuple[list[Stage], dict[str, Stage]]:
+    """Everything up to the documents that rows are made of, and the stage that leaves those of each source."""
+    raw = {name: ingested(name, source, recipe.unit) for name, source in sorted(recipe.texts.items())}
+    clean = {name: filtered(name, recipe.texts[name], stage) for name, stage in raw.items()}
     through: list[Stage] = [*raw.values(), *clean.values()]
-    if recipe.dedup.exact or recipe.dedup.near:
+    if clean and (recipe.dedup.exact or recipe.dedup.near):
         more, clean = Deduplication(recipe.dedup, clean).stages()
         through += more
     if recipe.dedup.lines:
@@ -61,16 +67,29 @@ def stages(recipe: Recipe) -> list[Stage]:
     if recipe.decontaminate:
         more, clean = without_evaluation_texts(recipe.decontaminate, clean)
         through += more
-    if recipe.packing.holdout and recipe.packing.holdout_apart:
+    if clean and recipe.packing.holdout and recipe.packing.holdout_apart:
         more, clean = apart_from_held_out(recipe.packing.holdout, recipe.dedup.near or Near(), clean)
         through += more
-    trained = tokenizer(recipe, clean)
+    return through, clean
+
+
+def stages(recipe: Recipe) -> list[Stage]:
+    """Everything up to the rows, each stage after those it reads."""
+    through, clean = documents(recipe)
+    through += shares(recipe, clean)
+    *more, trained = tokenizer(recipe, clean)
+    through += more
     rows = [
         packed(recipe, name, context, clean[name], trained)
+        if name in clean
+        else packed_chunks(recipe, name, context, trained)
         for context in recipe.contexts
         for name in recipe.mixed(context)
     ]
-    held = [held_out(recipe, name, clean[name], trained) for name in evaluated(recipe)]
+    held = [
+        held_out(recipe, name, clean[name], trained) if name in clean else held_out_chunks(recipe, name, trained)
+        for name in evaluated(recipe)
+    ]
     return [*through, trained, *rows, *held]
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 
 from pipeline.filters.code.settings import CodeFilters
 from pipeline.filters.settings import Quality
 from pipeline.settings import Dedup, Source, WebSource
+from pipeline.shard_files import find_shards
 from pipeline.units import InputError, find_source
 from recipes.recipe import Recipe
 
@@ -24,10 +26,33 @@ def check(recipe: Recipe) -> None:
 
     A scorer is imported, and a model read, where one is asked for; else nothing heavy is loaded.
     """
-    sources = sorted(recipe.sources.items())
+    sources = sorted(recipe.texts.items())
     faults = [f"sources.{name}.{fault}" for name, source in sources for fault in _faults(name, source)]
+    faults += [f"sources.{name}.{fault}" for name in sorted(recipe.shards) for fault in _shards_faults(recipe, name)]
     if faults := [*faults, *_earlier_faults(recipe.dedup)]:
         raise InputError("\n".join(faults))
+
+
+def _shards_faults(recipe: Recipe, name: str) -> Iterator[str]:
+    """A tokenizer that is not the recipe's, by which its ids would stand for other tokens; a column that is not there.
+
+    (That a recipe with shards names a tokenizer is seen as it is loaded.)
+    """
+    from pipeline.vocabulary import VocabularyError, difference
+
+    source = recipe.shards[name]
+    try:
+        if other := difference(Path(source.tokenizer), Path(str(recipe.tokenizer.from_))):
+            told = f"is not the recipe's, {recipe.tokenizer.from_}: {other}"
+            yield f"tokenizer: {source.tokenizer}: {told}; name this tokenizer in tokenizer: {{from: ...}}"
+    except VocabularyError as fault:
+        yield f"tokenizer: {fault}"
+    for file in find_shards(name, source):
+        columns = {column: encoding for column, encoding, _ in file.columns}
+        if not columns.get(source.column, "").startswith("ndarray"):
+            told = ", ".join(f"{column} {encoding}" for column, encoding in columns.items())
+            yield f"column: {file.piece.path} has no arrays {source.column}; its columns are {told}"
+            return
 
 
 def _faults(name: str, source: Source) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Stages: documents that occur once -> a tokenizer -> rows of tokens, for training and for evaluation."""
+"""Stages: documents that occur once -> rows of tokens, for training and for evaluation."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline.handover import check, one_unit, signed_pieces
-from pipeline.stage import Record, Stage
-from pipeline.units import Unit, find, group, stamps
+from packing.partition import WHOLE, Part, parts
+from pipeline.handover import check, signed_pieces
+from pipeline.stage import Stage
+from pipeline.units import Unit
 from recipes.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -21,64 +22,32 @@ def pack_name(source: str, context: int) -> str:
     return f"pack/{source}/{context}"
 
 
+def document_parts(recipe: Recipe, source: str) -> dict[int, Part]:
+    """Context -> the part [a, b) of a source's training documents that its rows are packed from.
+
+    All of them at each context, or, with `packing.partition`, disjoint parts that make up the whole: then each document
+    is read as often as its part is, tokens asked of the context / tokens of its rows.
+    """
+    contexts = [context for context in recipe.contexts if source in recipe.mixed(context)]
+    partition = recipe.packing.partition
+    if isinstance(partition, Mapping):
+        return parts({context: partition[context] for context in contexts})
+    if not partition:
+        return dict.fromkeys(contexts, WHOLE)
+    return parts({context: asked_of(recipe, source, context) for context in contexts})
+
+
+def asked_of(recipe: Recipe, source: str, context: int) -> float:
+    """Tokens that all phases of a context ask of a source, by the first mixture of each that has it: one that is
+    changed in mid-run deals no document anew."""
+    phases = [phase for phase in recipe.train.phases if phase.context == context]
+    mixes = [[phase.planned, *(remix.mix for remix in phase.remix)] for phase in phases]
+    shares = [next((mix[source] for mix in some if mix.get(source)), 0.0) for some in mixes]
+    return sum(phase.tokens * share for phase, share in zip(phases, shares, strict=True))
+
+
 def held_out_name(source: str) -> str:
     return f"heldout/{source}"
-
-
-def tokenizer(recipe: Recipe, clean: Mapping[str, Stage]) -> Stage:
-    """A byte-level BPE trained on a sample drawn by the shares of the mixture, or an existing tokenizer."""
-    settings = recipe.tokenizer
-    if settings.from_ is not None:
-        path = settings.from_
-
-        def take(_: Path) -> Work:
-            from pipeline.tokenizer import take_tokenizer
-
-            return take_tokenizer
-
-        return Stage(
-            name="tokenizer",
-            work=take,
-            units=lambda _: [Unit(0, tuple(find([path])))],
-            settings={"from": Path(path).name},
-            inputs=lambda: stamps(find([path])),
-            suffix=".json",
-            finish=_publish,
-        )
-
-    def train(workspace: Path) -> Work:
-        from pipeline.tokenizer import train_tokenizer
-
-        sizes = {name: Record.signed(workspace, stage).counts["bytes_out"] for name, stage in clean.items()}
-        return partial(
-            train_tokenizer,
-            shares=recipe.shares,
-            sizes=sizes,
-            vocab=settings.vocab,
-            sample=settings.sample,
-            holdout=recipe.packing.holdout,
-        )
-
-    return Stage(
-        name="tokenizer",
-        work=train,
-        units=one_unit(list(clean.values())),
-        reads=tuple(clean.values()),
-        settings={
-            "vocab": settings.vocab,
-            "sample": settings.sample,
-            "shares": recipe.shares,
-            "holdout": recipe.packing.holdout,
-        },
-        suffix=".json",
-        finish=_publish,
-    )
-
-
-def _publish(folder: Path, infos: Sequence[dict[str, Any]]) -> None:
-    from pipeline.tokenizer import publish
-
-    publish(folder, infos)
 
 
 def packed(recipe: Recipe, source: str, context: int, clean: Stage, tokenizer: Stage) -> Stage:
@@ -100,6 +69,7 @@ def _rows(
         "holdout": recipe.packing.holdout,
         "seed": recipe.seed,
         "training": training,
+        "part": document_parts(recipe, source)[context] if training else WHOLE,
     }
 
     def work(workspace: Path) -> Work:
@@ -113,16 +83,16 @@ def _rows(
         )
 
     def units(workspace: Path) -> list[Unit]:
-        from packing.stage import row_groups
+        from packing.stage import full_units, row_groups
 
         files = {piece.path: piece for piece in signed_pieces(workspace, clean)}
         try:
-            parts = row_groups([Path(path) for path in files])
+            found = row_groups([Path(path) for path in files])
         except Exception:  # a footer that cannot be read, for one: was the file changed?
             for piece in files.values():
                 check(piece)
             raise
-        return group((replace(part, signed=files[part.path].signed) for part in parts), recipe.packing.unit)
+        return full_units([replace(one, signed=files[one.path].signed) for one in found], recipe.packing.unit)
 
     def finish(folder: Path, infos: Sequence[dict[str, Any]]) -> None:
         from packing.stage import index

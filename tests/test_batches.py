@@ -14,7 +14,7 @@ import torch
 
 from model.bert import Bert
 from model.initialise import initialise
-from packing.rows import Row
+from packing.flat import Row, joined
 from packing.shards import ShardError, Shards
 from tests.toy_training import SHAPE, job, packed, settings
 from train.batches import IGNORED, Batch, Fixed, Reader, ahead, lay
@@ -69,7 +69,8 @@ def test_batches_hold_the_rows_of_the_order_one_after_another(run: Job, pad_id: 
         ]
         batch = made.read(step)
         assert unmasked(batch) == [token for row in rows for token in row.input_ids.tolist()]
-        assert sum(batch.tokens.values()) == sum(len(row.input_ids) for row in rows)
+        assert sum(counts.tokens for counts in batch.read.values()) == sum(len(row.input_ids) for row in rows)
+        assert sum(counts.rows for counts in batch.read.values()) == len(rows) == step.rows
         documents = [np.diff(row.cu_seqlens).tolist() for row in rows]
         real = [
             int(size)
@@ -104,7 +105,7 @@ def test_masks_do_not_depend_on_the_size_of_a_microbatch(run: Job) -> None:
 def test_the_same_row_is_masked_anew_each_time_it_is_read(run: Job) -> None:
     rows = reader(run).shards["web", 64]
     words, key = words_of(run.tokenizer), key_of("mask", 17)
-    first, second = (lay([rows[0]], np.array([g]), rate=0.3, words=words, key=key) for g in (0, 1))
+    first, second = (lay(joined([rows[0]]), np.array([g]), rate=0.3, words=words, key=key) for g in (0, 1))
     assert first.masked.tolist() != second.masked.tolist()
 
 
@@ -134,9 +135,9 @@ def test_filling_up_changes_no_loss(run: Job) -> None:
     model.eval()
     words, key = words_of(run.tokenizer), key_of("mask", 17)
     rows = [reader(run).shards["web", 64][n] for n in range(3)]
-    exact = lay(rows, np.arange(3), rate=0.3, words=words, key=key)
+    exact = lay(joined(rows), np.arange(3), rate=0.3, words=words, key=key)
     fixed = Fixed(rows=8, context=64, rate=0.3, pad_id=PAD)
-    filled = lay(rows, np.arange(3), rate=0.3, words=words, key=key, fixed=fixed)
+    filled = lay(joined(rows), np.arange(3), rate=0.3, words=words, key=key, fixed=fixed)
     assert len(exact.input_ids) < len(filled.input_ids) == 512
     torch.testing.assert_close(summed_loss(model, filled), summed_loss(model, exact), rtol=1e-6, atol=0)
 
@@ -144,7 +145,7 @@ def test_filling_up_changes_no_loss(run: Job) -> None:
 def test_documents_beyond_the_usual_number_take_the_next_power_of_two(run: Job) -> None:
     row = Row(np.array([257, 258] * 40, np.uint16), np.arange(0, 81, 2, dtype=np.int32), np.zeros(40, np.uint64))
     fixed = Fixed(rows=1, context=80, rate=0.3, pad_id=PAD)
-    part = lay([row], np.arange(1), rate=0.3, words=words_of(run.tokenizer), key=(1, 2), fixed=fixed)
+    part = lay(joined([row]), np.arange(1), rate=0.3, words=words_of(run.tokenizer), key=(1, 2), fixed=fixed)
     assert len(part.cu_seqlens) == 64 + 1
     assert part.cu_seqlens.tolist()[:41] == list(range(0, 81, 2))
     assert (part.labels == IGNORED).all()
@@ -154,7 +155,7 @@ def test_rows_of_another_tokenizer_are_refused(run: Job) -> None:
     rows = reader(run).shards["web", 64]
     foreign = rows[1]._replace(input_ids=np.where(rows[1].input_ids == 257, 264, rows[1].input_ids))
     with pytest.raises(ShardError, match=r"row 7 has the token 264, but the tokenizer has 264 ids; .* pack them again"):
-        lay([rows[0], foreign], np.array([6, 7]), rate=0.3, words=words_of(run.tokenizer), key=(1, 2))
+        lay(joined([rows[0], foreign]), np.array([6, 7]), rate=0.3, words=words_of(run.tokenizer), key=(1, 2))
 
 
 def test_batches_are_read_ahead_in_order(run: Job) -> None:

@@ -51,7 +51,7 @@ def test_scores_equal_those_of_one_row_at_a_time_summed_by_hand(data: Data) -> N
         bits = right = guessed = size = 0.0
         for number in range(9):
             key = key_of("evaluate", name)
-            part = lay([rows[number]], np.array([number]), rate=0.2, words=data.words, key=key)
+            part = lay(rows.rows([number]), np.array([number]), rate=0.2, words=data.words, key=key)
             segments = Segments.of(part.cu_seqlens.diff().tolist())
             with torch.no_grad():
                 logits = data.model.eval()(part.input_ids, segments, part.masked).double().log_softmax(-1)

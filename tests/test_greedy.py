@@ -88,8 +88,8 @@ def test_a_document_that_fits_is_never_cut_and_a_long_one_as_seldom_as_possible(
     assert np.array_equal(counts, -(-documents // 1022))
 
 
-def test_a_short_rest_takes_what_it_lacks_from_the_piece_before() -> None:
-    assert cut([2058, 2044, 1030], 1024).length.tolist() == [1024, 1002, 32, 1024, 1020, 998, 32]
+def test_a_short_rest_grows_to_an_eighth_of_a_row_at_the_cost_of_the_piece_before() -> None:
+    assert cut([2058, 2044, 1030], 1024).length.tolist() == [1024, 906, 128, 1024, 1020, 902, 128]
 
 
 def test_a_context_too_short_for_two_shortest_pieces_is_refused() -> None:

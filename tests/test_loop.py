@@ -22,7 +22,7 @@ from model.settings import Shape
 from packing.encode import Encoder
 from packing.mixture import MixtureError
 from packing.shards import Shards
-from tests.toy_training import SHAPE, job, packed, settings
+from tests.toy_training import SHAPE, job, packed, settings, shards_at
 from train.batches import Batch, Reader
 from train.checkpoint import CheckpointError, newest, open_checkpoint
 from train.job import Job, Result
@@ -286,8 +286,9 @@ def test_a_checkpoint_of_another_recipe_is_refused_by_name(data: Path, tmp_path:
     other = settings(optimizer=Optimizer(peak=1e-3, weight_decay=1e-3))
     with pytest.raises(CheckpointError, match=r"train.optimizer.peak: 0.004 -> 0.001\)\. .*--redo train.*--work"):
         train(replace(run, settings=other), device="cpu")
-    with pytest.raises(CheckpointError, match=r"rows: toy -> other"):
-        train(replace(run, fingerprint="other"), device="cpu")
+    elsewhere = shards_at(tmp_path / "other", run.tokenizer, "web", 64, range(500))
+    with pytest.raises(CheckpointError, match=r"rows.web/64: \w+ -> \w+\)"):
+        train(replace(run, shards={**run.shards, ("web", 64): elsewhere}), device="cpu")
     with pytest.raises(CheckpointError, match=r"seed: 17 -> 18"):
         train(replace(run, seed=18), device="cpu")
 

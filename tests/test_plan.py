@@ -18,6 +18,7 @@ from recipes.estimate import PlanError, delivered, shared_files, underfull, voca
 from recipes.load import load
 from recipes.plan import stages
 from recipes.recipe import Recipe
+from recipes.supply import outlook
 from tests.conftest import bertmill
 from train.metrics import read_metrics
 
@@ -133,10 +134,10 @@ def test_plan_notices_files_that_changed_or_vanished_since_a_stage_was_made(tmp_
     (tmp_path / "b.jsonl").write_text(line(99) + "\n")
     recipe, work = table(tmp_path, LINES), tmp_path / "work"
     prepare(recipe, work, Engine(), until="filter")
-    assert notes(recipe, stages(recipe), work) == []
+    assert notes(outlook(recipe, work), stages(recipe), work) == []
     os.utime(tmp_path / "a.jsonl", ns=(1, 1))
     (tmp_path / "b.jsonl").unlink()
-    (note,) = notes(recipe, stages(recipe), work)
+    (note,) = notes(outlook(recipe, work), stages(recipe), work)
     assert note.startswith("ingest/notes was made with other settings or files (input files vanished: b.jsonl; ")
     assert "input files changed: a.jsonl" in note
     assert "--redo ingest/notes" in note
@@ -150,6 +151,10 @@ def test_plan_tells_of_two_sources_that_read_the_same_files(tmp_path: Path) -> N
     again = f"sources:\n  again: {{kind: text, read: {tmp_path}/a*}}"
     (told,) = shared_files(table(tmp_path, LINES, ("sources:", again)))
     assert told.startswith("sources again and notes read the same 1 files, first a.jsonl; ")
+    german = again.replace("a*", "a*, filters: {languages: [de]}")
+    english = ("*.jsonl}", "*.jsonl, filters: {languages: [en]}}")
+    assert shared_files(table(tmp_path, LINES, english, ("sources:", german))) == []
+    assert shared_files(table(tmp_path, LINES, ("sources:", german))) != []  # notes keeps all languages
 
 
 def test_a_missing_list_of_urls_is_refused_before_any_work(tmp_path: Path, recipe_path: Path) -> None:
@@ -211,7 +216,8 @@ def test_rows_that_hold_one_document_each_are_told_before_training(tmp_path: Pat
     counts = (Record.read(tmp_path / "work" / "pack" / "notes" / "48") or pytest.fail("no record")).counts
     fill = counts["tokens"] / (counts["rows"] * 48)
     assert fill < 0.95
-    (note,) = notes(recipe, stages(recipe), tmp_path / "work")
+    work = tmp_path / "work"
+    note = notes(outlook(recipe, work), stages(recipe), work)[-1]
     assert f"of the 8K tokens asked for: its rows of 48 are {fill:.1%} full" in note
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from packing.flat import Row
 from packing.greedy import PackError
-from packing.rows import Row, rows_of_unit
+from packing.rows import rows_of_unit
 
 CLS, SEP = 1, 2
 
@@ -25,7 +26,7 @@ def unit(documents: int = 400, dtype: npt.DTypeLike = np.uint16) -> tuple[npt.ND
 
 def packed(context: int = 256, seed: int = 5, number: int = 3, dtype: npt.DTypeLike = np.uint16) -> list[Row]:
     tokens, lengths, doc = unit(dtype=dtype)
-    return list(rows_of_unit(tokens, lengths, doc, cls=CLS, sep=SEP, context=context, seed=seed, unit=number))
+    return list(rows_of_unit(tokens, lengths, doc, cls=CLS, sep=SEP, context=context, seed=seed, unit=number).each())
 
 
 def pieces(rows: list[Row]) -> dict[int, list[list[int]]]:
@@ -54,7 +55,7 @@ def test_a_row_is_never_longer_than_the_context_and_no_token_is_lost(dtype: npt.
 
 def test_a_document_is_cut_only_when_it_is_longer_than_a_row_with_its_specials() -> None:
     rows = pack([*range(10, 519)], [254, 255], [4, 5])
-    assert {doc: sorted(map(len, found)) for doc, found in pieces(rows).items()} == {4: [256], 5: [32, 227]}
+    assert {doc: sorted(map(len, found)) for doc, found in pieces(rows).items()} == {4: [256], 5: [33, 226]}
 
 
 def test_rows_have_the_dtypes_of_the_shards_and_well_formed_bounds() -> None:
@@ -86,7 +87,7 @@ def test_rows_do_not_come_longest_document_first() -> None:
 
 def pack(tokens: list[int], lengths: list[int], doc: list[int]) -> list[Row]:
     arrays = np.array(tokens, np.uint16), np.array(lengths, np.int64), np.array(doc, np.uint64)
-    return list(rows_of_unit(*arrays, cls=CLS, sep=SEP, context=256, seed=0, unit=3))
+    return list(rows_of_unit(*arrays, cls=CLS, sep=SEP, context=256, seed=0, unit=3).each())
 
 
 def test_a_unit_without_documents_has_no_rows() -> None:

@@ -13,8 +13,9 @@ import numpy.typing as npt
 import pytest
 import xxhash
 
-from packing.rows import Row
-from packing.shards import ShardError, Shards, verify, write_index, write_shard
+from packing.flat import Row, joined
+from packing.mds import BLOCK
+from packing.shards import ShardError, Shards, gather, verify, write_index, write_shard
 
 CONFIG = (
     b'{"column_encodings": ["ndarray:int32", "ndarray:uint64", "ndarray:uint16"], '
@@ -138,6 +139,10 @@ def shorten(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
 
+def lengthen(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"\0")
+
+
 def flip(path: Path) -> None:
     """One bit of the last token."""
     content = bytearray(path.read_bytes())
@@ -152,8 +157,9 @@ def hide_a_row(path: Path) -> None:
 
 DAMAGE: list[tuple[Callable[[Path], None], str]] = [
     (Path.unlink, r"00001\.mds: is missing"),
-    (shorten, r"00001\.mds: has \d+ bytes, its index says \d+"),
-    (flip, r"00001\.mds: has the xxh64 [0-9a-f]{16}, its index says"),
+    (shorten, r"00001\.mds: ends at offset \d+, its index says \d+ bytes"),
+    (lengthen, r"00001\.mds: has \d+ bytes, its index says \d+"),
+    (flip, r"00001\.mds: bytes 0 to \d+ have the xxh64 [0-9a-f]{16}, its index says"),
     (hide_a_row, r"00001\.mds: has 4 rows by offset 0, its index says 5"),
 ]
 
@@ -174,7 +180,7 @@ def test_a_shard_damaged_later_than_its_neighbour_was_read_is_still_found(tmp_pa
     shards = Shards(path)
     assert len(shards[0].doc)
     flip(path / "00001.mds")
-    with pytest.raises(ShardError, match=r"00001\.mds: has the xxh64"):
+    with pytest.raises(ShardError, match=r"00001\.mds: bytes 0 to \d+ have the xxh64"):
         shards[5]
 
 
@@ -194,7 +200,8 @@ HEAD = 4 + 2 * 4 + len(CONFIG)
 @pytest.mark.parametrize(
     ("at", "value", "told"),
     [
-        (8, struct.pack("<I", HEAD), "the offsets from 4 on do not rise"),
+        (8, struct.pack("<I", HEAD), "the offset at 8 does not rise as rows do"),
+        (4, struct.pack("<I", HEAD + 1), "the offset at 4 does not rise as rows do"),
         (16, b"!", "another configuration at offset 12"),
         (HEAD, struct.pack("<I", 15), "row 0 at offset .*: its offsets do not hold three columns"),
         (HEAD + 12, b"\x08", "a column is not an array of one dimension"),
@@ -212,11 +219,21 @@ def test_verify_finds_what_a_faulty_writer_signed(tmp_path: Path, at: int, value
         verify(tmp_path)
 
 
-def test_verify_finds_a_row_with_fewer_documents_than_pieces(tmp_path: Path) -> None:
+def test_a_row_with_fewer_documents_than_pieces_is_found_and_never_written(tmp_path: Path) -> None:
     whole = row([3, 2])
-    folder(tmp_path, [whole._replace(doc=whole.doc[:1])])
-    with pytest.raises(ShardError, match="fewer documents than pieces"):
+    path = folder(tmp_path, [whole]) / "00000.mds"
+    content = bytearray(path.read_bytes())
+    content[HEAD + 4] -= 8  # the size of `doc` ...
+    content[HEAD + 27] = 1  # ... and how many it has
+    del content[HEAD + 28 : HEAD + 36]
+    content[8:12] = struct.pack("<I", len(content))
+    signed(path, bytes(content))
+    with pytest.raises(ShardError, match=r"row 0 at offset .* fewer documents than pieces"):
         verify(tmp_path)
+    with pytest.raises(ShardError, match="fewer documents than pieces"):
+        Shards(tmp_path)[0]
+    with pytest.raises(ValueError, match="each piece has a document"):
+        write_shard(tmp_path / "1.mds", [whole._replace(doc=whole.doc[:1])])
 
 
 @pytest.mark.parametrize(
@@ -263,18 +280,58 @@ def test_a_shard_of_4_gib_is_refused_before_it_is_written(tmp_path: Path) -> Non
     assert os.listdir(tmp_path) == []
 
 
+def test_rows_end_to_end_make_the_same_file_as_one_by_one(tmp_path: Path) -> None:
+    rows = [*many(9, 1), row([70_000, 3]), row([40] * 300), *many(900, 2)]
+    one = write_shard(tmp_path / "00000.mds", rows)
+    content = (tmp_path / "00000.mds").read_bytes()
+    flat = joined(rows)
+    for cu in (flat.cu_seqlens, flat.cu_seqlens.astype(np.int32)):
+        assert write_shard(tmp_path / "00000.mds", flat._replace(cu_seqlens=cu)) == one
+        assert (tmp_path / "00000.mds").read_bytes() == content
+
+
+def test_a_shard_of_several_blocks_is_what_its_rows_are(tmp_path: Path) -> None:
+    rows = [row([1000] * 40, first=n, dtype=np.uint32) for n in range(60)]
+    shards = Shards(folder(tmp_path, rows))
+    assert (tmp_path / "00000.mds").stat().st_size > 2 * BLOCK
+    assert all(same(found, expected) for found, expected in zip(shards, rows, strict=True))
+
+
+def test_a_batch_is_gathered_from_several_sources_in_its_order(tmp_path: Path) -> None:
+    rows = {name: [many(n, n) for n in sizes] for name, sizes in {"a": (30, 7), "b": (50,), "c": (4, 4, 4)}.items()}
+    sources = [Shards(folder(tmp_path / name, *shards)) for name, shards in rows.items()]
+    flat = [[one for shard in shards for one in shard] for shards in rows.values()]
+    dice = np.random.default_rng(3)
+    source = dice.integers(0, 3, 400)
+    index = np.array([dice.integers(0, len(flat[of])) for of in source])
+    batch = gather(sources, source, index)
+    expected = [flat[of][i] for of, i in zip(source, index, strict=True)]
+    assert np.array_equal(batch.input_ids, np.concatenate([one.input_ids for one in expected]))
+    assert np.array_equal(batch.doc, np.concatenate([one.doc for one in expected]))
+    assert np.array_equal(batch.bounds, np.cumsum([0, *(len(one.input_ids) for one in expected)]))
+    assert np.array_equal(batch.cu_seqlens, joined(expected).cu_seqlens)
+    assert batch.cu_seqlens.dtype == np.int32
+    assert all(part.flags.aligned and part.flags.writeable for part in batch)  # torch takes them without a copy
+
+
+def test_sources_of_two_widths_of_ids_make_no_batch(tmp_path: Path) -> None:
+    sources = [Shards(folder(tmp_path / str(n), many(2, dtype=kind))) for n, kind in enumerate((np.uint16, np.uint32))]
+    with pytest.raises(ShardError, match=r"ids of another width than uint16; pack all sources with one tokenizer"):
+        gather(sources, [0, 1], [0, 0])
+
+
 def test_rows_of_the_wrong_dtype_or_without_tokens_are_a_bug_of_the_caller(tmp_path: Path) -> None:
     whole = row([3])
     with pytest.raises(ValueError, match="row 1 has other dtypes"):
         write_shard(tmp_path / "00000.mds", [whole, row([3], dtype=np.uint32)])
-    with pytest.raises(ValueError, match="not empty"):
+    with pytest.raises(ValueError, match="rows are not empty"):
         write_shard(tmp_path / "00000.mds", [whole._replace(input_ids=whole.input_ids[:0])])
 
 
 def test_more_shards_can_be_read_than_files_can_be_open(tmp_path: Path) -> None:
-    path = folder(tmp_path, *[many(1, seed) for seed in range(600)])
-    shards = Shards(path)
-    once = [shards[i].input_ids.tolist() for i in range(600)]
-    assert once == [many(1, seed)[0].input_ids.tolist() for seed in range(600)]
-    assert len(os.listdir("/proc/self/fd")) < 600
-    assert shards.rows(np.arange(600)).input_ids.tolist() == [token for ids in once for token in ids]
+    path = folder(tmp_path, *[many(1, seed) for seed in range(530)])
+    shards, before = Shards(path), len(os.listdir("/proc/self/fd"))
+    once = [shards[i].input_ids.tolist() for i in range(530)]
+    assert once == [many(1, seed)[0].input_ids.tolist() for seed in range(530)]
+    assert len(os.listdir("/proc/self/fd")) - before < 530
+    assert shards.rows(np.arange(530)).input_ids.tolist() == [token for ids in once for token in ids]

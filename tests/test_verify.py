@@ -70,6 +70,24 @@ def test_a_flipped_bit_in_any_file_of_any_kind_is_found_and_named(copy: Path) ->
         path.write_bytes(original)
 
 
+def test_any_of_500_flipped_bytes_of_a_packed_source_is_found(copy: Path) -> None:
+    dice = random.Random(11)
+    folder = copy / "pack" / "science" / "256"
+    list(verify(folder))
+    files = sorted(path for path in folder.rglob("*") if path in signed_files(folder))
+    assert {"index.json", "stage.json", "00000.mds"} <= {path.name for path in files}
+    for number in range(500):
+        path = files[number % len(files)]
+        original = path.read_bytes()
+        head = min(len(original), 600)  # offsets and configuration of a shard, all of a small file
+        at = dice.randrange(head if number % 2 else len(original))
+        path.write_bytes(original[:at] + bytes([original[at] ^ 1 << dice.randrange(8)]) + original[at + 1 :])
+        with pytest.raises(FAULTS):
+            list(verify(folder))
+        path.write_bytes(original)
+    list(verify(folder))
+
+
 @pytest.mark.parametrize("name", ["filter/web/dropped/00000.parquet", "filter/web/measures/00000.parquet",
                                   "filter/web/units/00000.json", "ingest/web/inputs.json", "export/config.json",
                                   "pack/web/256/index.json"])  # fmt: skip

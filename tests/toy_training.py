@@ -132,7 +132,6 @@ def job(base: Path, data: Path, **changes: Any) -> Job:
         "heldout": {source: data / "heldout" / source for source in ("web", "code")},
         "folder": base / "run",
         "seed": 17,
-        "fingerprint": "toy",
         "threads": 1,
     }
     return Job(**{**given, **changes})

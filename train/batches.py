@@ -17,9 +17,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from packing.mixture import Order
-from packing.rows import Row
-from packing.shards import ShardError, Shards
+from packing.flat import Rows
+from packing.mixture import Order, slice_of
+from packing.shards import ShardError, Shards, gather
+from train.audit import Counts
 from train.masking import Ints, Words, how_many, mask
 from train.schedule import Step
 from train.settings import Train
@@ -63,8 +64,8 @@ class Batch:
     microbatches: Sequence[Microbatch]
     guessed: int
     """Masked tokens in all microbatches: the loss is the mean over these."""
-    tokens: Mapping[str, int]
-    """Tokens of each source, without padding."""
+    read: Mapping[str, Counts]
+    """What there is of each source."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,7 @@ class Fixed:
 
 
 def lay(
-    rows: Sequence[Row],
+    rows: Rows,
     numbers: Ints,
     *,
     rate: float,
@@ -98,15 +99,13 @@ def lay(
 
     Raises ShardError for ids beyond the tokenizer's.
     """
-    bounds = np.concatenate([[0], np.cumsum([len(row.input_ids) for row in rows])])
-    ids = np.concatenate([row.input_ids for row in rows])
+    ids, bounds, ends = rows.input_ids, rows.bounds, rows.cu_seqlens[1:]
     if (highest := int(ids.max())) >= len(words.maskable):
         row = int(numbers[np.searchsorted(bounds, int(ids.argmax()), side="right") - 1])
         raise ShardError(
             f"row {row} has the token {highest}, but the tokenizer has {len(words.maskable)} ids; "
             "these rows were packed with another one, pack them again"
         )
-    ends = np.concatenate([row.cu_seqlens[1:] + at for row, at in zip(rows, bounds[:-1], strict=True)])
     masked = mask(ids, bounds, numbers, rate=rate, words=words, key=key)
     parts = {"input_ids": masked.input_ids, "masked": masked.places, "labels": masked.labels}
     if fixed:
@@ -150,36 +149,50 @@ class Reader:
     """Of the masks (train.masking.key_of)."""
     pad_id: int | None
     """Fill microbatches up to one size with this token; None does not."""
+    rank: int = 0
+    """Of `world` processes that share each step: this one reads the rank-th slice of its rows."""
+    world: int = 1
 
     def read(self, step: Step) -> Batch:
-        """The rows step.g ... step.g + step.rows, in that order, cut into microbatches."""
+        """This rank's rows of step.g ... step.g + step.rows, in that order, cut into microbatches. Rows in quarantine
+        are left out and nothing comes in their place."""
         phase = self.settings.phases[step.phase]
         size = self.settings.microbatch_rows(phase)
         fixed = None
         if self.pad_id is not None:
             fixed = Fixed(rows=size, context=phase.context, rate=phase.mask, pad_id=self.pad_id)
-        places = self.order.rows(step.g, step.g + step.rows)
-        names = [self.order.names[source] for source in places["source"].tolist()]
-        rows = [
-            self.shards[name, phase.context][index] for name, index in zip(names, places["index"].tolist(), strict=True)
-        ]
-        numbers = np.arange(step.g, step.g + step.rows)
+        first, last = slice_of(step.g, step.rows, self.rank, self.world)
+        places, numbers = self.order.rows(first, last), np.arange(first, last)
+        kept = ~places["left_out"]
+        rows, numbers = self._rows(places[kept], phase.context), numbers[kept]
         microbatches = [
             lay(
-                rows[at : at + size],
+                rows.part(at, min(at + size, len(numbers))),
                 numbers[at : at + size],
                 rate=phase.mask,
                 words=self.words,
                 key=self.key,
                 fixed=fixed,
             )
-            for at in range(0, step.rows, size)
+            for at in range(0, len(numbers), size)
         ]
-        tokens: dict[str, int] = {}
-        for name, row in zip(names, rows, strict=True):
-            tokens[name] = tokens.get(name, 0) + len(row.input_ids)
         guessed = sum(int((part.labels != IGNORED).sum()) for part in microbatches)
-        return Batch(step=step, microbatches=microbatches, guessed=guessed, tokens=tokens)
+        return Batch(step=step, microbatches=microbatches, guessed=guessed, read=self._counted(places, rows))
+
+    def _rows(self, places: npt.NDArray[Any], context: int) -> Rows:
+        """The rows at these places of the order."""
+        sources, source = np.unique(places["source"], return_inverse=True)
+        shards = [self.shards[self.order.names[number], context] for number in sources.tolist()]
+        return gather(shards, source, places["index"])
+
+    def _counted(self, places: npt.NDArray[Any], rows: Rows) -> dict[str, Counts]:
+        """By source; `rows` are those of the places that are not left out."""
+        names, kept = self.order.names, ~places["left_out"]
+        many = len(names)
+        tokens = np.bincount(places["source"][kept], np.diff(rows.bounds), many).astype(np.int64)
+        read, left = (np.bincount(places["source"][which], minlength=many) for which in (kept, ~kept))
+        by_source = zip(names, read.tolist(), tokens.tolist(), left.tolist(), strict=True)
+        return {name: Counts(*counts) for name, *counts in by_source if any(counts)}
 
 
 def ahead(read: Callable[[Step], Batch], steps: Iterable[Step]) -> Generator[Batch]:

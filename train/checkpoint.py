@@ -27,6 +27,7 @@ from model.bert import Bert
 from model.hub import Imported
 from model.settings import Shape
 from pipeline.files import hash_of, sealed, sync, unbroken
+from train.audit import Read
 from train.optimizer import StableAdamW
 
 
@@ -61,8 +62,10 @@ class State:
     vocab: int
     shape: Mapping[str, Any]
     identity: Mapping[str, Any]
-    """All that shapes the weights: a run goes on only under the same."""
+    """All that shaped the weights so far: a run goes on only under the same (train.job.Job.identity)."""
     versions: Mapping[str, str]
+    read: Read = field(default_factory=dict)
+    """What was read of each source in each phase, in rows and tokens (train.audit): the sum over all ranks."""
     hashes: Mapping[str, str] = field(default_factory=dict)
     """Of the other files of the folder, filled in as it is written."""
 
@@ -72,8 +75,11 @@ class Checkpoint:
     folder: Path
     state: State
 
-    def check(self, identity: Mapping[str, Any]) -> None:
-        """Raise CheckpointError, naming what differs, unless this run shaped the checkpoint."""
+    def check(self, identity: Mapping[str, Any], mend: str = "") -> None:
+        """Raise CheckpointError, naming what differs, unless this run shaped the checkpoint.
+
+        mend  what else can be done where the order of rows differs
+        """
         theirs, ours = dict(_leaves(self.state.identity)), dict(_leaves(json.loads(json.dumps(identity))))
         changes = [
             f"{name}: {theirs.get(name, 'none')} -> {ours.get(name, 'none')}"
@@ -82,9 +88,10 @@ class Checkpoint:
         ]
         if changes:
             more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
+            other = f" {mend}" if mend and theirs.get("order") != ours.get("order") else ""
             raise CheckpointError(
                 f"{self.folder} belongs to another run ({'; '.join(changes[:5])}{more}). Restore these settings, start "
-                "the training over with --redo train, or train in another folder with --work."
+                f"the training over with --redo train, or train in another folder with --work.{other}"
             )
 
     def restore(self, model: Bert, optimizer: StableAdamW) -> None:

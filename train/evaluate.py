@@ -17,7 +17,6 @@ import torch.nn.functional as F
 
 from model.attention import Segments
 from model.bert import Bert
-from packing.rows import Row
 from packing.shards import Shards
 from train.batches import Microbatch, lay
 from train.devices import precision
@@ -68,15 +67,13 @@ def evaluate(
 def _microbatches(rows: Shards, settings: Evaluate, words: Words, key: tuple[int, int]) -> list[Microbatch]:
     """As many rows together as fit in TOKENS, at least one."""
     parts: list[Microbatch] = []
-    pending: list[Row] = []
-    count = min(settings.rows, len(rows))
-    for number in range(count):
-        pending.append(rows[number])
-        following = len(rows[number + 1].input_ids) if number + 1 < count else TOKENS
-        if sum(len(row.input_ids) for row in pending) + following > TOKENS:
-            numbers = np.arange(number + 1 - len(pending), number + 1)
-            parts.append(lay(pending, numbers, rate=settings.mask, words=words, key=key))
-            pending = []
+    held = rows.rows(np.arange(min(settings.rows, len(rows))))
+    first, count = 0, len(held.bounds) - 1
+    while first < count:
+        last = max(first + 1, int(np.searchsorted(held.bounds, held.bounds[first] + TOKENS, side="right")) - 1)
+        numbers = np.arange(first, last)
+        parts.append(lay(held.part(first, last), numbers, rate=settings.mask, words=words, key=key))
+        first = last
     return parts
 
 

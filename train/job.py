@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 from model.settings import Shape
+from packing.arrival import located
 from packing.mixture import Order
 from train.settings import Train
 
@@ -28,10 +31,10 @@ class Job:
     folder: Path
     """Where `checkpoints/` and `metrics.jsonl` stand."""
     seed: int
-    fingerprint: str
-    """Of the packed rows and all that made them: a run does not go on over other rows of the same number."""
     max_epochs: float = 4.0
     """Times that a source may be read (packing.settings.Packing)."""
+    apart: bool = False
+    """Whether each context has documents of its own, so that what is read at one is not read again at another."""
     threads: int | None = None
     """On the CPU; None takes all that this process may use."""
 
@@ -43,17 +46,33 @@ class Job:
     def metrics(self) -> Path:
         return self.folder / "metrics.jsonl"
 
-    def identity(self, order: Order) -> dict[str, Any]:
-        """All that shapes the weights. When to save and evaluate does not, a microbatch's size only their last bits."""
+    def identity(self, order: Order, g: int) -> dict[str, Any]:
+        """All that shapes the weights after g rows: what is read later may still change, and so may the mixture.
+
+        When to save and evaluate shapes nothing, a microbatch's size only the last bits. Rows are known by the hashes
+        of their shards, whatever made them. Raises MixtureError beyond the last row.
+        """
         settings = asdict(self.settings)
+        starts = accumulate((phase.rows for phase in self.settings.phases), initial=0)
+        begun = [phase for phase, start in zip(settings["phases"], starts, strict=False) if start < g]
+        for phase in begun:
+            del phase["remix"]  # as far as it was read it is in the order's print
         return {
             "seed": self.seed,
-            "train": {part: settings[part] for part in ("optimizer", "batch", "phases")},
+            "train": {"optimizer": settings["optimizer"], "batch": settings["batch"], "phases": begun},
             "model": asdict(self.shape),
             "tokenizer": hashlib.sha256(self.tokenizer.read_bytes()).hexdigest()[:16],
-            "order": order.fingerprint,
-            "rows": self.fingerprint,
+            "order": order.fingerprint_of(g),
+            "rows": {f"{name}/{context}": _print(self.shards[name, context]) for name, context in order.read(g)},
         }
+
+
+def _print(folder: Path) -> str:
+    """Of packed rows: equal for equal bytes in equal files."""
+    shards, _ = located(folder)
+    return hashlib.sha256(json.dumps([[shard.rows, shard.size, shard.xxh64] for shard in shards]).encode()).hexdigest()[
+        :16
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)

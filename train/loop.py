@@ -12,7 +12,7 @@ import platform
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -23,10 +23,11 @@ import torch
 from model.bert import Bert
 from model.initialise import initialise
 from packing.encode import Encoder
-from packing.mixture import check_epochs
+from packing.mixture import Order, check_epochs
 from packing.shards import Shards
+from train.audit import Audit
 from train.batches import Batch, Reader, ahead
-from train.checkpoint import Checkpoint, State, newest, save
+from train.checkpoint import Checkpoint, CheckpointError, State, newest, save
 from train.devices import choose, use_threads
 from train.evaluate import evaluate
 from train.job import Job, Result
@@ -55,13 +56,12 @@ def train(
     """
     shards = {key: Shards(folder) for key, folder in sorted(job.shards.items())}
     order = order_of(job.settings, {key: len(rows) for key, rows in shards.items()}, job.seed)
-    check_epochs(order.epochs(), dict.fromkeys(order.names, job.max_epochs))
-    identity = job.identity(order)
+    check_epochs(order.epochs(apart=job.apart), dict.fromkeys(order.names, job.max_epochs))
     start = newest(job.checkpoints)
     if start:
-        start.check(identity)
-        if start.state.finished or (until is not None and until <= start.state.step):
-            return _result(start)
+        check(job, order, start)
+        if start.state.g == order.total or (until is not None and until <= start.state.step):
+            return replace(_result(start), finished=start.state.g == order.total)
 
     chosen, threads = choose(device), use_threads(job.threads)
     encoder = Encoder(job.tokenizer)
@@ -76,7 +76,7 @@ def train(
     versions = {"torch": torch.__version__, "python": platform.python_version(), "threads": str(threads)}
     with torch.random.fork_rng([chosen] if chosen.type == "cuda" else []):
         run = _fresh(job, reader, encoder, chosen)
-        run.stamp = {"identity": identity, "versions": versions}
+        run.versions = versions
         if start:
             run.restore(start)
         with closing(Metrics(job.metrics, run.step)) as metrics:
@@ -103,6 +103,25 @@ def _fresh(job: Job, reader: Reader, encoder: Encoder, device: torch.device) -> 
     )
 
 
+def check(job: Job, order: Order, start: Checkpoint) -> None:
+    """Raise CheckpointError unless what the checkpoint has read and learned is the beginning of this run."""
+    g = start.state.g
+    if g > order.total:
+        raise CheckpointError(
+            f"{start.folder} has read {g} rows, more than the {order.total} of the recipe's phases; lengthen them, or "
+            "start the training over with --redo train"
+        )
+    schedule = Schedule(job.settings)
+    at = schedule.phase_of(max(g - 1, 0))
+    phase = job.settings.phases[at]
+    read = (g - schedule.starts[at]) * phase.context
+    start.check(
+        job.identity(order, g),
+        f"The mixture can change from here on: leave each phase's mix as it was and give phase '{phase.name}' "
+        f"remix: [{{at: {read}, mix: {{...}}}}]. A quarantine can begin here with since: {g}",
+    )
+
+
 def _result(checkpoint: Checkpoint) -> Result:
     kept = ("step", "g", "tokens", "loss", "finished", "evaluation")
     return Result(checkpoint=checkpoint.folder, **{name: getattr(checkpoint.state, name) for name in kept})
@@ -120,18 +139,17 @@ class Run:
     model: Bert
     optimizer: StableAdamW
     device: torch.device
-    stamp: Mapping[str, Any] = field(default_factory=dict)
-    """identity and versions, as every checkpoint of this run records them."""
+    versions: Mapping[str, str] = field(default_factory=dict)
     step: int = 0
     g: int = 0
-    tokens: dict[str, int] = field(default_factory=dict)
-    """Read of each source, without padding."""
+    audit: Audit = field(default_factory=Audit)
+    """What was read of each source in each phase."""
     loss: float = math.nan
     resumed: Checkpoint | None = None
 
     def restore(self, start: Checkpoint) -> None:
         start.restore(self.model, self.optimizer)
-        self.step, self.g, self.tokens = start.state.step, start.state.g, dict(start.state.tokens_by_source)
+        self.step, self.g, self.audit = start.state.step, start.state.g, Audit.of(start.state.read)
         self.resumed = start
 
     def go(self, metrics: Metrics, notify: Notify, until: int | None) -> None:
@@ -163,18 +181,17 @@ class Run:
             seed=self.job.seed,
         )
         self.step, self.g = step.number + 1, step.g + step.rows
-        for name, count in batch.tokens.items():
-            self.tokens[name] = self.tokens.get(name, 0) + count
+        self.audit.add(phase.name, batch.read)
         seconds = time.perf_counter() - began + waited
         return self._event(
             "step",
             phase.name,
             rows=[step.g, self.g],
-            tokens=sum(self.tokens.values()),
+            tokens=self.audit.tokens,
             loss=self.loss,
             lr=step.lr,
             grad_norm=norm,
-            tokens_per_second=sum(batch.tokens.values()) / seconds,
+            tokens_per_second=sum(counts.tokens for counts in batch.read.values()) / seconds,
             data_wait=waited,
             seconds=seconds,
         )
@@ -188,10 +205,12 @@ class Run:
         scores: dict[str, Any] | None = None
         if self.heldout and (finished or (saves if every is None else self.schedule.passes(step, every))):
             scores = self._scores()
-            record = self._event("evaluation", phase, tokens=sum(self.tokens.values()), sources=scores)
+            record = self._event("evaluation", phase, tokens=self.audit.tokens, sources=scores)
             metrics.write(record)
             notify(record)
         if saves or stops:
+            self.audit.check(settings, self.reader.order, self.g)
+            metrics.write(self._event("audit", phase, rows=self.g, read=self.audit.told(settings)))
             metrics.sync()  # no line may be younger than the checkpoint that it belongs to
             folder = save(
                 self.job.checkpoints, self._state(step, scores), self.model, self.optimizer, self.job.tokenizer
@@ -214,8 +233,9 @@ class Run:
         return State(
             step=self.step,
             g=self.g,
-            tokens=sum(self.tokens.values()),
-            tokens_by_source=dict(sorted(self.tokens.items())),
+            tokens=self.audit.tokens,
+            tokens_by_source=self.audit.tokens_by_source(),
+            read=self.audit.told(self.job.settings),
             phase=phases[step.phase].name,
             context=max(phase.context for phase in phases[: step.phase + 1]),
             rope=phases[step.phase].rope,
@@ -225,7 +245,8 @@ class Run:
             evaluation=scores,
             vocab=self.model.vocab,
             shape=asdict(self.job.shape),
-            **self.stamp,
+            identity=self.job.identity(self.reader.order, self.g),
+            versions=self.versions,
         )
 
     def _event(self, kind: str, phase: str, **more: Any) -> dict[str, Any]:

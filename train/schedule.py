@@ -21,8 +21,6 @@ FLOOR = 1e-10
 """Share of the peak at which a warm-up begins (ModernBERT's scheduler)."""
 ALPHA = 0.001
 """Share of the peak at which a decay ends (alpha_f of ModernBERT's learning-rate-decay configuration)."""
-SMALLEST_BLOCK = 64
-"""Rows in which the sources are mixed: those of the smallest full batch, but so many at least: few would alternate."""
 
 
 def lr_factor(phase: Phase, tokens: int) -> float:
@@ -136,11 +134,13 @@ class Schedule:
 def order_of(settings: Train, rows: Mapping[tuple[str, int], int], seed: int) -> Order:
     """The order of rows of a whole run: what `train` reads, and what it would read.
 
-    rows  (source, context) -> rows packed. Raises MixtureError where a phase mixes what was not packed.
+    rows  (source, context) -> rows packed. A phase whose mixture changes is several phases of the order, all of its
+    name. Raises MixtureError where a phase mixes what was not packed, or the quarantine names what is not there.
     """
     sources = [Source(name=name, context=context, rows=count) for (name, context), count in sorted(rows.items())]
     phases = [
-        Stretch(name=phase.name, context=phase.context, rows=phase.rows, weights=phase.mix) for phase in settings.phases
+        Stretch(name=phase.name, context=phase.context, rows=part.planned, weights=part.mix, cut=part.rows)
+        for phase in settings.phases
+        for part in phase.parts
     ]
-    smallest = min(settings.batch_rows(phase) for phase in settings.phases)
-    return Order(sources, phases, seed=seed, block=max(smallest, SMALLEST_BLOCK))
+    return Order(sources, phases, seed=seed, quarantine=settings.quarantine)
