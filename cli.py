@@ -12,42 +12,14 @@ from typing import Annotated, Any
 
 import typer
 
+from commands.arguments import Json, RecipePath, Redo, Tasks, Where, Work, Workers, on_disk, opened_at
+
 app = typer.Typer(
     help="From raw web, code and science to a trained ModernBERT, in one recipe.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-
-def _opened(address: str) -> Path:
-    """A path, or for an address in a store the folder that mirrors it."""
-    from pipeline.stores.mirror import opened
-
-    return opened(address)
-
-
-def _on_disk(address: str) -> Path:
-    """A path; an address in a store is refused where a command cannot read one."""
-    from pipeline.stores.store import URL, StoreError
-
-    if URL in address:
-        raise StoreError(f"{address}: this command reads folders on disk; copy it there first")
-    return Path(address)
-
-
-RecipePath = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe's YAML file.")]
-Work = Annotated[
-    Path | None,
-    typer.Option(parser=_opened, metavar="DIR|URL", help="The run's folder; work/<recipe's name> if not given."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Answer in JSON, for another program.")]
-Where = Annotated[
-    str, typer.Option("--engine", help="local, ray or slurm; ray:FILE and slurm:FILE say what a task needs.")
-]
-Workers = Annotated[int | None, typer.Option(help="Tasks at the same time: 1, or all that a cluster has room for.")]
-Tasks = Annotated[int | None, typer.Option(help="Parts that a stage's units are shared out to.")]
-Redo = Annotated[list[str] | None, typer.Option(help="Start this stage, and all that read it, over.")]
 
 
 @app.command()
@@ -127,7 +99,7 @@ def train(recipe: RecipePath, work: Work = None) -> None:
 @app.command()
 def look(
     path: Annotated[
-        Path, typer.Argument(parser=_opened, metavar="PATH", help="A stage's folder, or a file of documents or rows.")
+        Path, typer.Argument(parser=opened_at, metavar="PATH", help="A stage's folder, or a file of documents or rows.")
     ],
     count: Annotated[int, typer.Argument(metavar="[N]", help="How many.")] = 5,
     dropped: Annotated[bool, typer.Option("--dropped", help="What the stage dropped, with the reason.")] = False,
@@ -163,7 +135,7 @@ def look(
 @app.command("what-if")
 def what_if(
     path: Annotated[
-        Path, typer.Argument(parser=_on_disk, metavar="PATH", help="A run's folder, or that of a filter stage.")
+        Path, typer.Argument(parser=on_disk, metavar="PATH", help="A run's folder, or that of a filter stage.")
     ],
     words: Annotated[
         list[str] | None, typer.Argument(metavar="[SOURCE] SETTING=VALUE...", help="Such as web gopher.min_words=40.")
@@ -181,7 +153,7 @@ def what_if(
 @app.command()
 def verify(
     path: Annotated[
-        Path, typer.Argument(parser=_opened, metavar="PATH", help="A run's folder, a stage, shards, or a checkpoint.")
+        Path, typer.Argument(parser=opened_at, metavar="PATH", help="A run's folder, a stage, shards, or a checkpoint.")
     ],
     json_: Json = False,
 ) -> None:
@@ -198,7 +170,7 @@ def verify(
 @app.command()
 def send(
     folder: Annotated[
-        Path, typer.Argument(parser=_on_disk, metavar="DIR", help="A folder of shards, or one that holds several.")
+        Path, typer.Argument(parser=on_disk, metavar="DIR", help="A folder of shards, or one that holds several.")
     ],
     address: Annotated[str, typer.Argument(metavar="URL", help="Where to: s3://bucket/rows, or a folder.")],
     level: Annotated[int, typer.Option(min=1, max=19, help="How hard zstd packs.")] = 3,
@@ -213,7 +185,7 @@ def send(
 @app.command()
 def fetch(
     address: Annotated[str, typer.Argument(metavar="URL", help="What was sent.")],
-    folder: Annotated[Path, typer.Argument(parser=_on_disk, metavar="DIR", help="Where to.")],
+    folder: Annotated[Path, typer.Argument(parser=on_disk, metavar="DIR", help="Where to.")],
 ) -> None:
     """Bring shards from a store, unpacked and as they were; what stands is not brought again."""
     from commands import shards
@@ -240,7 +212,7 @@ def order(
 
 @app.command()
 def trace(
-    work: Annotated[Path, typer.Argument(parser=_opened, metavar="WORK", help="A run's folder.")],
+    work: Annotated[Path, typer.Argument(parser=opened_at, metavar="WORK", help="A run's folder.")],
     row: Annotated[int, typer.Argument(metavar="ROW", help="A row number of the run.")],
     json_: Json = False,
 ) -> None:
@@ -256,13 +228,13 @@ def tokenizer(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            parser=_on_disk,
+            parser=on_disk,
             metavar="RECIPE|FILE...",
             help="A recipe, whose run has both, or tokenizer.json files; and files of text to measure on.",
         ),
     ],
     compare: Annotated[
-        list[Path] | None, typer.Option(parser=_on_disk, metavar="OTHER.json", help="Another tokenizer beside it.")
+        list[Path] | None, typer.Option(parser=on_disk, metavar="OTHER.json", help="Another tokenizer beside it.")
     ] = None,
     work: Work = None,
     sample_: Annotated[int, typer.Option("--sample", help="Bytes of text taken of each source.")] = 10_000_000,
@@ -278,7 +250,7 @@ def tokenizer(
 @app.command()
 def export(
     checkpoint: Annotated[
-        Path, typer.Argument(parser=_on_disk, metavar="CHECKPOINT", help="A folder in a run's checkpoints/.")
+        Path, typer.Argument(parser=on_disk, metavar="CHECKPOINT", help="A folder in a run's checkpoints/.")
     ],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The Hugging Face folder to make.")],
 ) -> None:
@@ -301,7 +273,7 @@ def import_(
 
 @app.command("fill-mask")
 def fill_mask(
-    model: Annotated[Path, typer.Argument(parser=_on_disk, metavar="MODEL", help="A Hugging Face folder.")],
+    model: Annotated[Path, typer.Argument(parser=on_disk, metavar="MODEL", help="A Hugging Face folder.")],
     texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Texts with one or more [MASK] each.")],
     top: Annotated[int, typer.Option(help="Candidates for each mask.")] = 5,
     json_: Json = False,
