@@ -9,11 +9,12 @@ from typing import Any, NamedTuple
 
 from commands.report import table
 from commands.run import home
-from pipeline.documents import Document, read_batches
+from pipeline.documents import read_batches
 from pipeline.fertility import RARE, Uses
 from pipeline.handover import check, signed_pieces
-from pipeline.ingest.rows import TABLES
-from pipeline.ingest.tables import read_table
+from pipeline.ingest.fields import told as told_as
+from pipeline.ingest.fields import value_of
+from pipeline.ingest.rows import TABLES, Row, read_rows
 from pipeline.settings import Columns
 from pipeline.tokenizer import TokenizerError, opened
 from pipeline.units import Piece
@@ -120,10 +121,10 @@ def _of_files(paths: Sequence[Path], sample: int) -> Iterator[Text]:
 
 def _rows(path: Path) -> Iterator[Text]:
     piece = Piece(str(path.absolute()), path.name, path.stat().st_size)
-    for found in read_table(piece, Columns(), ["source"]):
-        if isinstance(found.what, Document):
-            one = found.what
-            yield Text(one.text, str(one.metadata.get("source") or path.name), one.language or "-")
+    for row in read_rows(piece, Columns().texts, ("source", "language")):
+        if isinstance(row, Row):
+            source, language = (told_as(value_of(row.fields, name)) for name in ("source", "language"))
+            yield Text(row.text, source or path.name, language or "-")
 
 
 def _first(texts: Iterator[Text], size: int) -> Iterator[Text]:

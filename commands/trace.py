@@ -35,6 +35,8 @@ def ordered(recipe: Recipe, workspace: Path, stretch: str) -> Iterator[dict[str,
         raise TraceError(f"'{stretch}' is no stretch of rows; write FROM:TO, such as 0:10")
     order = order_of(recipe, workspace)
     first, last = int(found[1]), int(found[2])
+    if first > last:
+        raise TraceError(f"'{stretch}' runs backwards; write FROM:TO, such as {last}:{first}")
     if not first <= last <= order.total:
         raise TraceError(f"{stretch} is not in the run, which has rows 0:{order.total}")
     for start in range(first, last, 4096):  # bounded memory, however long the stretch

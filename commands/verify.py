@@ -72,7 +72,7 @@ def _stage(folder: Path) -> tuple[str, dict[str, int | float]]:
     for number in range(record.units):
         unit = standing(folder, number, suffix)
         if unit is None:
-            raise VerifyError(f"{folder}: unit {number} does not stand; make it anew with --redo {record.name}")
+            raise VerifyError(f"{_fallen(folder, number, suffix)}; make it anew with --redo {record.name}")
         if not unbroken(folder / "units" / f"{number:05}.json"):
             raise VerifyError(f"{folder}/units/{number:05}.json: {redo}")
         _compare(folder, unit["files"], redo)
@@ -80,6 +80,8 @@ def _stage(folder: Path) -> tuple[str, dict[str, int | float]]:
             continue
         file = folder / f"{number:05}{suffix}"
         if hash_of(file) != unit["xxh64"]:
+            if (folder / "index.json").exists():
+                _shards(folder)  # tells where in it
             raise VerifyError(f"{file}: {redo}")
         written += unit["bytes_written"]
     _compare(folder, record.files, redo)
@@ -93,12 +95,22 @@ def _stage(folder: Path) -> tuple[str, dict[str, int | float]]:
     return record.name, told
 
 
+def _fallen(folder: Path, number: int, suffix: str) -> str:
+    """Why a unit does not stand."""
+    file, record = folder / f"{number:05}{suffix}", folder / "units" / f"{number:05}.json"
+    if not record.exists():
+        return f"{record}: has gone"
+    if not file.exists():
+        return f"{file}: has gone"
+    return f"{file}: ends at offset {file.stat().st_size}, which is not where it was signed, or {record} is damaged"
+
+
 def _compare(folder: Path, hashes: Mapping[str, str], mend: str) -> None:
     """Raise VerifyError naming the first file that has gone or has not the hash it had."""
     for name, digest in hashes.items():
         file = folder / name
         if not file.is_file():
-            raise VerifyError(f"{file}: has gone; {mend}")
+            raise VerifyError(f"{file}: has gone; {mend.rpartition('; ')[2]}")
         if hash_of(file) != digest:
             raise VerifyError(f"{file}: {mend}")
 

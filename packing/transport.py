@@ -103,7 +103,7 @@ def fetch(address: str, folder: Path) -> Iterator[Sent]:
 
     Yields each shard. Raises ShardError where the folder holds other shards, or the store's are damaged.
     """
-    store = Store(address.rstrip("/"))
+    store, folder = Store(address.rstrip("/")), folder.absolute()
     found = store.read([INDEX]).get(INDEX)
     if found is None:
         raise ShardError(f"{store.at(INDEX)}: is missing; send these shards to their end")

@@ -59,6 +59,8 @@ class Stage:
     """(folder, the units' `info`) -> writes what spans the units, before the signature."""
     max_bad: float = 1.0
     """Share of the records that may be dropped for reasons that begin with `bad_`."""
+    advice: str = ""
+    """What else may be done where the settings have changed, beside restoring them and starting over."""
 
 
 def print_of(parts: Any) -> str:
@@ -153,9 +155,8 @@ def _read_inputs(folder: Path) -> dict[str, Any]:
 
 def _stale(folder: Path, stage: Stage, changes: list[str]) -> StageError:
     told = "; ".join(changes) or "the stage was declared otherwise"
-    return StageError(
-        f"{folder} was made with other settings ({told}). Restore them, or start it over with --redo {stage.name}."
-    )
+    mend = f"Restore them, or start it over with --redo {stage.name}."
+    return StageError(f"{folder} was made with other settings ({told}). {mend} {stage.advice}".rstrip())
 
 
 def _changes(

@@ -78,7 +78,7 @@ def underfull(recipe: Recipe, workspace: Path) -> list[str]:
     return [
         f"phase {phase.name} will read {short(real[phase.name])} of the {short(phase.tokens)} tokens asked for: its "
         f"rows of {phase.context} are {real[phase.name] / (phase.rows * phase.context):.1%} full, and the clock counts "
-        "whole rows. A shorter context or a larger packing.unit fills them"
+        "whole rows. More text fills them: more documents, or a larger packing.unit where there are several"
         for phase in recipe.train.phases
         if phase.name in real and real[phase.name] < FULL * phase.tokens
     ]

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from pipeline.stage import Work
 
 
+ADVICE = (
+    "The tokenizer's sample is drawn by the shares of the mixture: to change that and keep the tokenizer, and a "
+    "training that has begun, write `remix` (docs/order.md), or name a copy of its tokenizer.json in `tokenizer.from`."
+)
+
+
 def tokenizer(recipe: Recipe, clean: Mapping[str, Stage]) -> list[Stage]:
     """The stages in order, the last of which is the tokenizer: trained on a sample drawn by the shares of the mixture,
     an existing one with more pieces learned on it, or an existing one as it is."""
@@ -63,9 +69,10 @@ def _words(recipe: Recipe, name: str, clean: Mapping[str, Stage]) -> Stage:
         work=work,
         units=same_units(own),
         reads=(own, *shares(recipe, clean)),
-        settings={"sample": recipe.tokenizer.sample * recipe.shares[name], "holdout": recipe.packing.holdout},
+        settings={"sample": round(recipe.tokenizer.sample * recipe.shares[name]), "holdout": recipe.packing.holdout},
         inputs=_stamps(path),
         suffix=".arrow",
+        advice=ADVICE,
     )
 
 

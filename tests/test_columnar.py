@@ -81,7 +81,7 @@ def test_a_missing_column_of_lines_is_told_before_any_row_is_taken(tmp_path: Pat
     rows = b'{"body": "x", "n": 1}\n' * 50 + b'{"text": "late"}\n'
     assert told(read(jsonl(tmp_path, rows))) == ["bad_row"] * 50 + ["late"]
     for content, words in (
-        (rows[:-17] * 3, "of its first 100 rows none has no column text; its columns are body, n"),
+        (rows[:-17] * 3, r"has no column text; its columns are body, n \(in its first 100 rows\)"),
         (b'{"txt": "x"}\n', "did you mean 'txt'"),
     ):
         with pytest.raises(UnreadableFile, match=words):

@@ -72,6 +72,16 @@ def test_what_was_sent_comes_back_to_the_byte(plain: Path, tmp_path: Path, addre
     assert contents(tmp_path / "back") == contents(plain)
 
 
+def test_shards_are_sent_from_and_brought_to_folders_named_from_where_one_stands(
+    plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(plain.parent)
+    list(send(Path(plain.name), f"file://{tmp_path}/sent"))
+    monkeypatch.chdir(tmp_path)
+    list(fetch(f"file://{tmp_path}/sent", Path("back")))
+    assert contents(tmp_path / "back") == contents(plain)
+
+
 def test_a_packed_shard_is_one_zstd_frame_that_tells_its_size_and_the_index_is_the_librarys(
     plain: Path, sent: Path
 ) -> None:

@@ -45,6 +45,15 @@ def test_bytes_words_and_tokens_are_those_of_the_texts_by_source_and_language(tm
     assert found["changed_documents"] == 0
 
 
+def test_a_table_needs_no_source_and_no_language(tmp_path: Path) -> None:
+    trained(tmp_path)
+    path = tmp_path / "plain.jsonl"
+    path.write_text('{"text": "the quick brown fox"}\n{"text": "the fox", "source": null}\n')
+    (found,) = measured([tmp_path / "t.json", path], [], None, 10**6)
+    fits = {(fit["by"], fit["name"]): fit["documents"] for fit in found["fits"]}
+    assert fits == {("all", "all"): 2, ("source", "plain.jsonl"): 2, ("language", "-"): 2}
+
+
 def test_ids_that_no_text_uses_and_rare_ones_are_counted_without_special_ones(tmp_path: Path) -> None:
     tokenizer = trained(tmp_path)
     (found,) = measured([tmp_path / "t.json", jsonl(tmp_path)], [], None, 10**6)

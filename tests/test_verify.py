@@ -99,6 +99,23 @@ def test_a_file_that_has_gone_is_found(copy: Path, name: str) -> None:
     (copy / name).write_bytes(original)
 
 
+def test_a_shard_that_is_cut_off_gone_or_changed_is_named_with_its_offset(copy: Path) -> None:
+    path = copy / "pack" / "science" / "256" / "00000.mds"
+    original = path.read_bytes()
+    path.write_bytes(original[:-9])
+    with pytest.raises(
+        VerifyError, match=rf"00000\.mds: ends at offset {len(original) - 9}, .*--redo pack/science/256$"
+    ):
+        list(verify(path.parent))
+    path.unlink()
+    with pytest.raises(VerifyError, match=r"00000\.mds: has gone; make it anew with --redo pack/science/256$"):
+        list(verify(path.parent))
+    path.write_bytes(original[:4] + b"\xff\xff" + original[6:])
+    with pytest.raises(ShardError, match=r"00000\.mds: .*offset"):
+        list(verify(path.parent))
+    path.write_bytes(original)
+
+
 def test_a_signature_that_was_edited_is_told_with_its_mend(copy: Path) -> None:
     path = copy / "filter" / "web" / "stage.json"
     original = path.read_bytes()

@@ -97,7 +97,7 @@ def _having(
     for choice in (*((column,) for column in needed), one_of) if names else ():
         if choice and not any(top(column, names) in names for column in choice):
             column = choice[0]
-            raise damage or UnreadableFile(f"{path}: of its first {len(first)} rows none {missing(column, names)}")
+            raise damage or UnreadableFile(f"{path}: {missing(column, names)} (in its first {len(first)} rows)")
     yield from chain(first, rows)
     if damage:
         raise damage
