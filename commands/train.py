@@ -40,7 +40,7 @@ def _signed(workspace: Path, stage: Stage) -> Signed:
 
 def order_of(recipe: Recipe, workspace: Path) -> Order:
     """The order of the run's rows."""
-    from train.schedule import order_of as ordered
+    from train.order import order_of as ordered
 
     rows = {key: record.counts.get("rows", 0) for key, record in packed(recipe, workspace)}
     return ordered(settled_by_run(recipe, documents(recipe)[1], workspace).train, rows, recipe.seed)

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 Part = tuple[float, float]
 """A stretch [a, b) of the documents that are not held out, in the order of their ids' hash."""
@@ -27,17 +23,3 @@ def parts(asked: Mapping[int, float]) -> dict[int, Part]:
     bounds = [bound / total for bound in itertools.accumulate((asked[context] for context in contexts), initial=0.0)]
     bounds[-1] = 1.0  # whatever the sum was rounded to
     return dict(zip(contexts, itertools.pairwise(bounds), strict=True))
-
-
-def trained_on(words: npt.NDArray[np.uint64], holdout: float, part: Part = WHOLE) -> npt.NDArray[np.bool_]:
-    """Which documents belong to a part: bool (documents,). words: the second of each id's two, `id_words`.
-
-    The first `holdout` share of all words is held out; parts share out the rest, so that each word is in one of
-    them or held out, and `holdout` alone decides which documents are.
-    """
-    first, end = (int((holdout + (1 - holdout) * bound) * 2**64) for bound in part)
-    inside: Any = words >= np.uint64(first)
-    if part[1] < 1:
-        inside &= words < np.uint64(end)
-    found: npt.NDArray[np.bool_] = inside
-    return found

@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 from packing import report
 from packing.encode import Encoder
 from packing.greedy import Ints
-from packing.partition import WHOLE, Part, trained_on
+from packing.partition import WHOLE, Part
 from packing.rows import laid_out, lay_out
 from packing.shards import write_index, write_shard
 from pipeline.documents import Dropped, id_words, read_batches, text_bytes
+from pipeline.holdout import held_out, trained_on
 from pipeline.tally import Tally
-from pipeline.tokenizer import held_out
 from pipeline.units import Piece, Unit
 
 

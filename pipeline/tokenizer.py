@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from tokenizers import AddedToken, Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
@@ -135,12 +134,6 @@ def check_tokenizer(path: Path) -> int:
     if missing:
         raise TokenizerError(f"{path}: has no {', '.join(missing)}; add them as special tokens")
     return int(max(tokenizer.get_vocab(with_added_tokens=True).values())) + 1
-
-
-def held_out(words: npt.NDArray[np.uint64], holdout: float) -> npt.NDArray[np.bool_]:
-    """Whether each document is kept for evaluation: its id's second word (uint64) lies in the first `holdout` share."""
-    held: npt.NDArray[np.bool_] = words < np.uint64(int(holdout * 2**64))
-    return held
 
 
 def publish(folder: Path, _: Sequence[object]) -> None:

@@ -16,9 +16,9 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from pipeline.documents import id_words, read_batches, text_bytes
+from pipeline.holdout import held_out
 from pipeline.pretokens import WordTable
 from pipeline.tally import Tally
-from pipeline.tokenizer import held_out
 from pipeline.units import Unit
 from pipeline.words import text_of
 

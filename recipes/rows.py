@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -52,35 +52,22 @@ def held_out_name(source: str) -> str:
 
 def packed(recipe: Recipe, source: str, context: int, clean: Stage, tokenizer: Stage) -> Stage:
     """Rows of at most `context` tokens from the documents that are not held out."""
-    return _rows(recipe, pack_name(source, context), source, context, clean, tokenizer, training=True)
+    return _of_documents(recipe, source, context, clean, tokenizer, training=True)
 
 
 def held_out(recipe: Recipe, source: str, clean: Stage, tokenizer: Stage) -> Stage:
     """Rows of the held-out documents, at the shortest context, so that all phases are measured alike."""
-    return _rows(recipe, held_out_name(source), source, recipe.contexts[0], clean, tokenizer, training=False)
+    return _of_documents(recipe, source, recipe.contexts[0], clean, tokenizer, training=False)
 
 
-def _rows(
-    recipe: Recipe, name: str, source: str, context: int, clean: Stage, tokenizer: Stage, *, training: bool
+def _of_documents(
+    recipe: Recipe, source: str, context: int, clean: Stage, tokenizer: Stage, *, training: bool
 ) -> Stage:
-    settings: dict[str, Any] = {
-        "context": context,
-        "shortest": recipe.packing.shortest,
-        "holdout": recipe.packing.holdout,
-        "seed": recipe.seed,
-        "training": training,
-        "part": document_parts(recipe, source)[context] if training else WHOLE,
-    }
-
-    def work(workspace: Path) -> Work:
+    def work(workspace: Path, settings: Mapping[str, Any]) -> Work:
         from packing.stage import pack_documents
 
-        return partial(
-            pack_documents,
-            tokenizer=workspace / tokenizer.name / "tokenizer.json",
-            source=source,
-            **settings,
-        )
+        path = workspace / tokenizer.name / "tokenizer.json"
+        return partial(pack_documents, tokenizer=path, source=source, **settings)
 
     def units(workspace: Path) -> list[Unit]:
         from packing.stage import full_units, row_groups
@@ -94,17 +81,47 @@ def _rows(
             raise
         return full_units([replace(one, signed=files[one.path].signed) for one in found], recipe.packing.unit)
 
+    return in_rows(recipe, source, context, work, units, training=training, reads=(clean, tokenizer))
+
+
+def in_rows(
+    recipe: Recipe,
+    source: str,
+    context: int,
+    work: Callable[[Path, Mapping[str, Any]], Work],
+    units: Callable[[Path], list[Unit]],
+    *,
+    training: bool,
+    reads: tuple[Stage, ...],
+    more: Mapping[str, Any] | None = None,
+    inputs: Callable[[], Mapping[str, Any]] = dict,
+) -> Stage:
+    """A source as rows, whatever it is before: the stage that all of them have in common.
+
+    work: (workspace, settings) -> the work on a unit; more: settings of this kind of source alone.
+    """
+    settings: dict[str, Any] = {
+        **(more or {}),
+        "context": context,
+        "shortest": recipe.packing.shortest,
+        "holdout": recipe.packing.holdout,
+        "seed": recipe.seed,
+        "training": training,
+        "part": document_parts(recipe, source)[context] if training else WHOLE,
+    }
+
     def finish(folder: Path, infos: Sequence[dict[str, Any]]) -> None:
         from packing.stage import index
 
         index(folder, infos)
 
     return Stage(
-        name=name,
-        work=work,
+        name=pack_name(source, context) if training else held_out_name(source),
+        work=lambda workspace: work(workspace, settings),
         units=units,
-        reads=(clean, tokenizer),
+        reads=reads,
         settings={**settings, "unit": recipe.packing.unit},
+        inputs=inputs,
         suffix=".mds",
         finish=finish,
     )

@@ -6,19 +6,18 @@ on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from packing.partition import WHOLE
 from pipeline.settings import ShardsSource
 from pipeline.shard_files import ShardFile, find_shards, parts_of
 from pipeline.stage import Stage
 from pipeline.units import Piece, Unit, stamps
 from recipes.recipe import Recipe
-from recipes.rows import document_parts, held_out_name, pack_name
+from recipes.rows import in_rows
 
 if TYPE_CHECKING:
     from pipeline.stage import Work
@@ -26,59 +25,39 @@ if TYPE_CHECKING:
 
 def packed_chunks(recipe: Recipe, source: str, context: int, tokenizer: Stage) -> Stage:
     """Rows of at most `context` tokens from the chunks that are not held out."""
-    return _rows(recipe, pack_name(source, context), source, context, tokenizer, training=True)
+    return _of_chunks(recipe, source, context, tokenizer, training=True)
 
 
 def held_out_chunks(recipe: Recipe, source: str, tokenizer: Stage) -> Stage:
     """Rows of the held-out chunks, at the shortest context, so that all phases are measured alike."""
-    return _rows(recipe, held_out_name(source), source, recipe.contexts[0], tokenizer, training=False)
+    return _of_chunks(recipe, source, recipe.contexts[0], tokenizer, training=False)
 
 
-def _rows(recipe: Recipe, name: str, source: str, context: int, tokenizer: Stage, *, training: bool) -> Stage:
-    given = recipe.shards[source]
-    settings: dict[str, Any] = {
-        "column": given.column,
-        "context": context,
-        "shortest": recipe.packing.shortest,
-        "holdout": recipe.packing.holdout,
-        "seed": recipe.seed,
-        "training": training,
-        "part": document_parts(recipe, source)[context] if training else WHOLE,
-    }
+def _of_chunks(recipe: Recipe, source: str, context: int, tokenizer: Stage, *, training: bool) -> Stage:
+    given, size = recipe.shards[source], recipe.packing.unit
 
-    def work(workspace: Path) -> Work:
+    def work(workspace: Path, settings: Mapping[str, Any]) -> Work:
         from packing.from_shards import pack_chunks
 
         files = {file.piece.name: (number, file) for number, file in enumerate(find_shards(source, given))}
-        return partial(
-            pack_chunks,
-            files=files,
-            tokenizer=workspace / tokenizer.name / "tokenizer.json",
-            source=source,
-            part_bytes=recipe.packing.unit,
-            **settings,
-        )
+        path = workspace / tokenizer.name / "tokenizer.json"
+        return partial(pack_chunks, files=files, tokenizer=path, source=source, part_bytes=size, **settings)
 
     def units(_: Path) -> list[Unit]:
         from packing.stage import full_units
 
-        size = recipe.packing.unit
         return full_units([part for file in find_shards(source, given) for part in _parts(file, size)], size)
 
-    def finish(folder: Path, infos: Sequence[dict[str, Any]]) -> None:
-        from packing.stage import index
-
-        index(folder, infos)
-
-    return Stage(
-        name=name,
-        work=work,
-        units=units,
+    return in_rows(
+        recipe,
+        source,
+        context,
+        work,
+        units,
+        training=training,
         reads=(tokenizer,),
-        settings={**settings, "unit": recipe.packing.unit},
+        more={"column": given.column},
         inputs=lambda: stamps(file.piece for file in find_shards(source, given)),
-        suffix=".mds",
-        finish=finish,
     )
 
 

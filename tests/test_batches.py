@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,15 +14,13 @@ import torch
 from model.bert import Bert
 from model.initialise import initialise
 from packing.flat import Row, joined
-from packing.shards import ShardError, Shards
-from tests.toy_training import SHAPE, job, packed, settings
-from train.batches import IGNORED, Batch, Fixed, Reader, ahead, lay
+from packing.shards import ShardError
+from tests.toy_training import PAD, SHAPE, job, packed, reader, settings, unmasked
+from train.batches import IGNORED, Batch, Fixed, ahead, lay
 from train.job import Job
 from train.learn import summed_loss
 from train.masking import how_many, key_of, words_of
-from train.schedule import Schedule, Step, order_of
-
-PAD = 259
+from train.schedule import Schedule, Step
 
 
 @pytest.fixture(scope="module")
@@ -31,30 +28,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Job:
     base = tmp_path_factory.mktemp("batches")
     packed(base, documents=120)
     return job(base, base)
-
-
-def reader(run: Job, **changes: Any) -> Reader:
-    shards = {key: Shards(folder) for key, folder in run.shards.items()}
-    given: dict[str, Any] = {
-        "settings": run.settings,
-        "order": order_of(run.settings, {key: len(rows) for key, rows in shards.items()}, run.seed),
-        "shards": shards,
-        "words": words_of(run.tokenizer),
-        "key": key_of("mask", run.seed),
-        "pad_id": None,
-    }
-    return Reader(**{**given, **changes})
-
-
-def unmasked(batch: Batch) -> list[int]:
-    """The tokens as they stood in the rows, padding left out."""
-    ids: list[int] = []
-    for part in batch.microbatches:
-        stood = part.input_ids.clone()
-        real = part.labels != IGNORED
-        stood[part.masked[real]] = part.labels[real]
-        ids += [token for token in stood.tolist() if token != PAD]
-    return ids
 
 
 @pytest.mark.parametrize("pad_id", [None, PAD])

@@ -47,7 +47,6 @@ def state(step: int = 2, **changes: Any) -> State:
         "step": step,
         "g": 8 * step,
         "tokens": 500 * step,
-        "tokens_by_source": {"web": 500 * step},
         "phase": "settle",
         "context": 128,
         "rope": 160_000.0,

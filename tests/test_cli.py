@@ -44,7 +44,8 @@ def test_help_and_plan_load_nothing_heavy() -> None:
 
     code = (
         "import sys, cli, recipes.load, recipes.plan, recipes.estimate, commands.report, commands.run\n"
-        "print([name for name in ('torch', 'pyarrow', 'numba', 'datatrove', 'transformers') if name in sys.modules])"
+        "heavy = ('torch', 'numpy', 'pyarrow', 'numba', 'datatrove', 'transformers')\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert shown.stdout.strip() == "[]"

@@ -16,9 +16,9 @@ import pytest
 
 from pipeline.documents import id_words
 from pipeline.engines.run import Engine, run
+from pipeline.holdout import held_out
 from pipeline.settings import Dedup, Near
 from pipeline.stage import Record, Stage, StageError
-from pipeline.tokenizer import held_out
 from recipes.decontamination import apart_from_held_out
 from recipes.deduplication import Deduplication
 from recipes.load import load, shipped

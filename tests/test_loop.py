@@ -31,7 +31,8 @@ from train.loop import train
 from train.masking import key_of, words_of
 from train.metrics import read_metrics
 from train.optimizer import StableAdamW
-from train.schedule import Schedule, order_of
+from train.order import order_of
+from train.schedule import Schedule
 from train.settings import Batch as BatchSettings
 from train.settings import BatchWarmup, Evaluate, Optimizer, Phase, Train
 
@@ -95,7 +96,8 @@ def test_the_tokens_told_are_those_of_the_rows_of_the_order(whole: tuple[Job, Re
         counts[name] += len(Shards(run.shards[name, context])[place["index"]].input_ids)
     state = newest(run.checkpoints)
     assert state
-    assert dict(state.state.tokens_by_source) == counts
+    told = [(name, one["tokens"]) for sources in state.state.read.values() for name, one in sources.items()]
+    assert {name: sum(tokens for source, tokens in told if source == name) for name in counts} == counts
     assert result.tokens == sum(counts.values())
 
 

@@ -26,7 +26,7 @@ from recipes.recipe import Recipe
 from recipes.settle import settled
 from recipes.supply import Known, Outlook, outlook
 from train.mix import Temperature
-from train.schedule import order_of
+from train.order import order_of
 
 RECIPE = """\
 name: mixed

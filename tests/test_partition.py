@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from packing.partition import WHOLE, parts, trained_on
+from packing.partition import WHOLE, parts
 from packing.settings import Packing
-from pipeline.tokenizer import held_out
+from pipeline.holdout import held_out, trained_on
 
 WORDS = np.concatenate(
     [

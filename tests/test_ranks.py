@@ -14,8 +14,9 @@ from packing.quarantine import Quarantine
 from packing.shards import Shards
 from tests.toy_ranks import read
 from tests.toy_training import job, packed, settings
-from train.audit import Audit
-from train.schedule import Schedule, order_of
+from train.audit import Audit, Counts
+from train.order import order_of
+from train.schedule import Schedule
 
 QUARANTINE = (
     Quarantine(source="web", context=64, rows=tuple(range(0, 150, 2))),
@@ -75,7 +76,10 @@ def test_two_processes_that_are_killed_and_three_that_go_on_read_every_row_once(
                 one for part in three[number] for one in part[what]
             ]
 
-    audit = Audit.sum(Audit.of(part["read"]) for parts in together.values() for part in parts)
+    audit = Audit()
+    for part in (part for parts in together.values() for part in parts):
+        for phase, sources in part["read"].items():
+            audit.add(phase, {source: Counts(**counts) for source, counts in sources.items()})
     audit.check(run.settings, order, order.total)
     left_out = order.rows(0, order.total)["left_out"].sum()
     assert sum(counts.left_out for counts in audit.counts.values()) == left_out > 2

@@ -23,7 +23,8 @@ from train.checkpoint import CheckpointError, newest, open_checkpoint
 from train.job import Job
 from train.loop import train
 from train.metrics import read_metrics
-from train.schedule import Schedule, order_of
+from train.order import order_of
+from train.schedule import Schedule
 from train.settings import Phase, Remix, Train
 
 STOP = 5

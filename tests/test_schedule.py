@@ -7,7 +7,8 @@ import math
 import pytest
 
 from packing.mixture import MixtureError
-from train.schedule import Schedule, lr_factor, order_of
+from train.order import order_of
+from train.schedule import Schedule, lr_factor
 from train.settings import Batch, BatchWarmup, Evaluate, Optimizer, Phase, Train
 
 BASE = Train(

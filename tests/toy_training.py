@@ -16,12 +16,18 @@ from tokenizers.trainers import BpeTrainer
 from model.settings import Shape
 from packing.encode import Encoder
 from packing.rows import rows_of_unit
-from packing.shards import write_index, write_shard
+from packing.shards import Shards, write_index, write_shard
 from packing.shuffle import words
+from train.batches import IGNORED, Reader
+from train.batches import Batch as Read
 from train.job import Job
+from train.masking import key_of, words_of
+from train.order import order_of
 from train.settings import Batch, Evaluate, Optimizer, Phase, Train
 
 SPECIAL = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
+PAD = 259
+"""Its id in the smallest tokenizer."""
 
 SHAPE = Shape(layers=4, hidden=32, heads=2, intermediate=48, window=16)
 
@@ -135,3 +141,27 @@ def job(base: Path, data: Path, **changes: Any) -> Job:
         "threads": 1,
     }
     return Job(**{**given, **changes})
+
+
+def reader(run: Job, **changes: Any) -> Reader:
+    shards = {key: Shards(folder) for key, folder in run.shards.items()}
+    given: dict[str, Any] = {
+        "settings": run.settings,
+        "order": order_of(run.settings, {key: len(rows) for key, rows in shards.items()}, run.seed),
+        "shards": shards,
+        "words": words_of(run.tokenizer),
+        "key": key_of("mask", run.seed),
+        "pad_id": None,
+    }
+    return Reader(**{**given, **changes})
+
+
+def unmasked(batch: Read) -> list[int]:
+    """The tokens as they stood in the rows, padding left out."""
+    ids: list[int] = []
+    for part in batch.microbatches:
+        stood = part.input_ids.clone()
+        real = part.labels != IGNORED
+        stood[part.masked[real]] = part.labels[real]
+        ids += [token for token in stood.tolist() if token != PAD]
+    return ids

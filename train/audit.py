@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -43,14 +43,6 @@ class Audit:
         """Go on from what a checkpoint holds."""
         return cls({(p, s): Counts(**counts) for p, sources in read.items() for s, counts in sources.items()})
 
-    @classmethod
-    def sum(cls, ranks: Iterable[Audit]) -> Audit:
-        whole = cls()
-        for rank in ranks:
-            for (phase, source), counts in rank.counts.items():
-                whole.add(phase, {source: counts})
-        return whole
-
     def add(self, phase: str, read: Mapping[str, Counts]) -> None:
         """Count a batch."""
         for source, counts in read.items():
@@ -59,13 +51,6 @@ class Audit:
     @property
     def tokens(self) -> int:
         return sum(counts.tokens for counts in self.counts.values())
-
-    def tokens_by_source(self) -> dict[str, int]:
-        """Tokens of each source, over all phases."""
-        tokens: dict[str, int] = {}
-        for (_, source), counts in sorted(self.counts.items()):
-            tokens[source] = tokens.get(source, 0) + counts.tokens
-        return tokens
 
     def told(self, settings: Train) -> Read:
         """Phases in their order, sources by name."""

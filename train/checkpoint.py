@@ -45,7 +45,6 @@ class State:
     """Rows read: the whole state of the data."""
     tokens: int
     """Tokens read, without padding."""
-    tokens_by_source: Mapping[str, int]
     phase: str
     context: int
     """The longest rows so far."""
@@ -157,7 +156,6 @@ def adopt(imported: Imported, tokenizer: Path, folder: Path) -> Path:
         step=0,
         g=0,
         tokens=0,
-        tokens_by_source={},
         phase="imported",
         context=imported.context,
         rope=imported.thetas[0],

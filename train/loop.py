@@ -35,7 +35,8 @@ from train.learn import TrainError, learn
 from train.masking import key_of, words_of
 from train.metrics import Metrics, Record
 from train.optimizer import StableAdamW
-from train.schedule import Schedule, Step, order_of
+from train.order import order_of
+from train.schedule import Schedule, Step
 from train.settings import LOCAL_ROPE
 
 __all__ = ["TrainError", "train"]
@@ -234,7 +235,6 @@ class Run:
             step=self.step,
             g=self.g,
             tokens=self.audit.tokens,
-            tokens_by_source=self.audit.tokens_by_source(),
             read=self.audit.told(self.job.settings),
             phase=phases[step.phase].name,
             context=max(phase.context for phase in phases[: step.phase + 1]),

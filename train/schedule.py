@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
-from packing.mixture import Order, Source
-from packing.mixture import Phase as Stretch
 from train.settings import Phase, Train
 
 FLOOR = 1e-10
@@ -129,18 +127,3 @@ class Schedule:
 
     def ends_a_phase(self, step: Step) -> bool:
         return step.g + step.rows in self.starts
-
-
-def order_of(settings: Train, rows: Mapping[tuple[str, int], int], seed: int) -> Order:
-    """The order of rows of a whole run: what `train` reads, and what it would read.
-
-    rows  (source, context) -> rows packed. A phase whose mixture changes is several phases of the order, all of its
-    name. Raises MixtureError where a phase mixes what was not packed, or the quarantine names what is not there.
-    """
-    sources = [Source(name=name, context=context, rows=count) for (name, context), count in sorted(rows.items())]
-    phases = [
-        Stretch(name=phase.name, context=phase.context, rows=part.planned, weights=part.mix, cut=part.rows)
-        for phase in settings.phases
-        for part in phase.parts
-    ]
-    return Order(sources, phases, seed=seed, quarantine=settings.quarantine)

@@ -23,8 +23,8 @@ from pipeline.dedup.minhash import shingle, shingle_sets, word_hashes
 from pipeline.dedup.normal import pieces
 from pipeline.dedup.survivors import jaccard
 from pipeline.documents import DocumentWriter, Dropped, id_words, read_batches, text_bytes
+from pipeline.holdout import held_out
 from pipeline.tally import Tally
-from pipeline.tokenizer import held_out
 from pipeline.units import Unit
 from pipeline.words import scan
 

@@ -27,8 +27,8 @@ from pipeline.decontaminate.ngrams import Array
 from pipeline.dedup.minhash import sets_of
 from pipeline.documents import id_words, read_batches, text_bytes
 from pipeline.files import durable
+from pipeline.holdout import held_out
 from pipeline.tally import Tally
-from pipeline.tokenizer import held_out
 from pipeline.units import Unit
 
 RESERVED = pa.schema(
