@@ -12,7 +12,7 @@ from recipes.estimate import PlanError, short
 from recipes.nearest import Limit, lacking, nearest
 from recipes.recipe import Recipe
 from recipes.supply import Outlook, Supply
-from train.settings import Part, Phase
+from train.phase import Part, Phase
 
 REPEATED = 4.0
 """Epochs up to which repeated text is about as good as new (Muennighoff et al. 2023, arXiv 2305.16264, section 5)."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pipeline.handover import one_unit
 from pipeline.stage import Record, Stage, StageError
 from recipes.recipe import Recipe
-from train.settings import Phase
+from train.phase import Phase
 
 if TYPE_CHECKING:
     from pipeline.stage import Work

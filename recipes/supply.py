@@ -21,7 +21,7 @@ from recipes.recipe import Recipe
 from recipes.rows import document_parts, pack_name
 from recipes.settle import left, settled
 from recipes.shards import about_tokens
-from train.settings import Part, Phase
+from train.phase import Part, Phase
 
 TOKENS_PER_BYTE = {"web": 0.27, "code": 0.83, "science": 0.48, "text": 1.3}
 """Tokens that are packed for each byte of raw, mostly compressed input, by kind: measured on 20 MB of captures, 13 of

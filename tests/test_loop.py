@@ -32,9 +32,10 @@ from train.masking import key_of, words_of
 from train.metrics import read_metrics
 from train.optimizer import StableAdamW
 from train.order import order_of
+from train.phase import Phase
 from train.schedule import Schedule
 from train.settings import Batch as BatchSettings
-from train.settings import BatchWarmup, Evaluate, Optimizer, Phase, Train
+from train.settings import BatchWarmup, Evaluate, Optimizer, Train
 
 ROOT = Path(__file__).parents[1]
 

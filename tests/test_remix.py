@@ -24,8 +24,9 @@ from train.job import Job
 from train.loop import train
 from train.metrics import read_metrics
 from train.order import order_of
+from train.phase import Phase, Remix
 from train.schedule import Schedule
-from train.settings import Phase, Remix, Train
+from train.settings import Train
 
 STOP = 5
 """Steps before the change, of 8 rows of 64 tokens: within the first phase of 71 rows."""

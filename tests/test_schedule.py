@@ -8,8 +8,9 @@ import pytest
 
 from packing.mixture import MixtureError
 from train.order import order_of
+from train.phase import Phase
 from train.schedule import Schedule, lr_factor
-from train.settings import Batch, BatchWarmup, Evaluate, Optimizer, Phase, Train
+from train.settings import Batch, BatchWarmup, Evaluate, Optimizer, Train
 
 BASE = Train(
     optimizer=Optimizer(peak=8e-4),

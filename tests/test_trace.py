@@ -20,7 +20,7 @@ from recipes.load import load
 from tests.conftest import bertmill
 from tests.toy_recipe import toy_recipe
 from train.metrics import read_metrics
-from train.settings import Remix
+from train.phase import Remix
 
 
 def test_a_row_leads_back_to_its_documents_and_their_raw_records(whole: Path) -> None:

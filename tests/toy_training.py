@@ -23,7 +23,8 @@ from train.batches import Batch as Read
 from train.job import Job
 from train.masking import key_of, words_of
 from train.order import order_of
-from train.settings import Batch, Evaluate, Optimizer, Phase, Train
+from train.phase import Phase
+from train.settings import Batch, Evaluate, Optimizer, Train
 
 SPECIAL = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
 PAD = 259

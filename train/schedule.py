@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 
-from train.settings import Phase, Train
+from train.phase import Phase
+from train.settings import Train
 
 FLOOR = 1e-10
 """Share of the peak at which a warm-up begins (ModernBERT's scheduler)."""

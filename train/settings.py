@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import InitVar, dataclass, field
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, field
 
 from packing.quarantine import Quarantine
-from train.mix import Temperature, by_tokens, by_weights
+from train.phase import Phase
 
 LOCAL_ROPE = 10_000.0
 """RoPE base of local layers, in every phase (ModernBERT, arXiv 2412.13663, Table 3)."""
@@ -67,155 +65,6 @@ class Batch:
             raise ValueError(f"rows is at least 1, not {self.rows}")
         if self.warmup and self.rows % self.warmup.from_:
             raise ValueError(f"rows {self.rows} is not a multiple of the warm-up's from, {self.warmup.from_}")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Remix:
-    """Another mixture for the rest of a phase: how shares change in mid-run, and how a source joins.
-
-    What the phase read before stands as it was planned, and each source goes on with the rows that come next in it.
-    """
-
-    at: int
-    """Tokens of the phase after which it holds."""
-    mix: Mapping[str, float]
-    """Source -> share of the tokens from there on. Shares sum to 1."""
-
-    def __post_init__(self) -> None:
-        if self.at < 1:
-            raise ValueError(f"at is at least 1 token, not {self.at}; change the phase's own mix to begin with another")
-        if not math.isclose(total := math.fsum(self.mix.values()), 1.0, abs_tol=1e-6):
-            raise ValueError(f"the shares of the mix sum to {total:g}, not 1")
-        if below := sorted(name for name, share in self.mix.items() if share < 0):
-            raise ValueError(f"the share of '{below[0]}' is {self.mix[below[0]]:g}; shares are 0 or more")
-
-
-class Part(NamedTuple):
-    """Rows of a phase that are read by one mixture."""
-
-    mix: Mapping[str, float]
-    planned: int
-    """Rows to the end of the phase: what the shares are exact over."""
-    rows: int
-    """Those of them that are read before the next mixture takes over."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    """A stretch of training with one mixture, one length of rows and one rule for the learning rate."""
-
-    name: str
-    tokens: int = 0
-    """Length of the phase; the last row may go past it. Has to be given, but beside `mix_tokens`: it is their sum."""
-    context: int
-    """Tokens in a row at most."""
-    mix: Mapping[str, float] = field(default_factory=dict)
-    """Source -> share of this phase's tokens. Shares sum to 1. It is given, or made of one of the next two; by
-    `temperature` it is empty until sizes are known."""
-    weights: InitVar[Mapping[str, float] | None] = None
-    """Source -> weight, any numbers above 0: only their ratios count."""
-    mix_tokens: InitVar[Mapping[str, int] | None] = None
-    """Source -> tokens of it in this phase."""
-    temperature: Temperature | None = None
-    warmup: int = 0
-    """Tokens over which the learning rate rises from nearly 0. ModernBERT-base: 3B in the first phase, then none."""
-    peak: float | None = None
-    """Learning rate of this phase if it is not the optimizer's. ModernBERT-base: 3e-4 in phases two and three."""
-    rope: float = 10_000.0
-    """RoPE base of global layers. ModernBERT: 160,000 from 8,192 tokens on; local layers keep 10,000."""
-    decay: Literal["1-sqrt"] | None = None
-    """How the learning rate falls after the warm-up until the phase ends; None keeps it (ModernBERT, section 2.2.1)."""
-    mask: float = 0.30
-    """Share of a row's maskable tokens to guess (ModernBERT, Table 3)."""
-    remix: tuple[Remix, ...] = ()
-    """Mixtures that take over from `mix`, the earliest first."""
-
-    def __post_init__(self, weights: Mapping[str, float] | None, mix_tokens: Mapping[str, int] | None) -> None:
-        self._mixed(weights, mix_tokens)
-        if self.tokens < 1:
-            raise ValueError(f"tokens is at least 1, not {self.tokens}; say how long the phase is, or give mix_tokens")
-        if self.context < 1:
-            raise ValueError(f"context is at least 1 token, not {self.context}")
-        if not 0 <= self.warmup <= self.tokens:
-            raise ValueError(f"warmup {self.warmup} is longer than the phase, {self.tokens} tokens")
-        if self.peak is not None and not 0 < self.peak < math.inf:
-            raise ValueError(f"peak is a learning rate above 0, such as 3e-4, not {self.peak:g}")
-        if not self.rope > 1:
-            raise ValueError(f"rope is a base above 1, such as 10000, not {self.rope:g}")
-        if not 0 < self.mask < 1:
-            raise ValueError(f"mask is a share between 0 and 1, not {self.mask:g}")
-        if any(part.rows < 1 for part in self.parts):
-            told = ", ".join(str(remix.at) for remix in self.remix)
-            raise ValueError(
-                f"remix holds from {told} of {self.tokens} tokens; give the earliest first, each a row or more before "
-                "the next and the end of the phase"
-            )
-
-    def _mixed(self, weights: Mapping[str, float] | None, mix_tokens: Mapping[str, int] | None) -> None:
-        """Bring the mixture into its one form, `mix`. Raises ValueError unless it is given in just one way."""
-        ways = {"mix": self.mix or None, "weights": weights, "mix_tokens": mix_tokens, "temperature": self.temperature}
-        if len(given := [name for name, way in ways.items() if way is not None]) > 1:
-            raise ValueError(f"the mixture is given as {' and as '.join(given)}; keep one of them")
-        if weights is not None:
-            object.__setattr__(self, "mix", by_weights(weights))
-        if mix_tokens is not None:
-            mix, tokens = by_tokens(mix_tokens, self.tokens)
-            object.__setattr__(self, "mix", mix)
-            object.__setattr__(self, "tokens", tokens)
-        if self.temperature is not None:
-            return
-        if not math.isclose(total := math.fsum(self.mix.values()), 1.0, abs_tol=1e-6):
-            mend = " (numbers of any sum are called weights)" if self.mix else "; give mix, weights or mix_tokens"
-            raise ValueError(f"the shares of the mix sum to {total:g}, not 1{mend}")
-        if below := sorted(name for name, share in self.mix.items() if share < 0):
-            raise ValueError(f"the share of '{below[0]}' is {self.mix[below[0]]:g}; shares are 0 or more")
-
-    @property
-    def named(self) -> list[tuple[tuple[str | int, ...], str]]:
-        """Every mention of a source: (its place in the phase, its name)."""
-        by = self.temperature
-        return [
-            *((("mix", name), name) for name in self.mix),
-            *((("temperature", "over", at), name) for at, name in enumerate(by.over if by else ())),
-            *((("temperature", "beside", name), name) for name in (by.beside if by else ())),
-            *((("remix", at, "mix", name), name) for at, remix in enumerate(self.remix) for name in remix.mix),
-        ]
-
-    @property
-    def sources(self) -> list[str]:
-        """The sources that the phase draws from, by name, those that join it later too."""
-        return sorted(name for name, share in self.shares.items() if share > 0)
-
-    @property
-    def rows(self) -> int:
-        """Rows that make up at least `tokens`."""
-        return -(-self.tokens // self.context)
-
-    @property
-    def parts(self) -> tuple[Part, ...]:
-        """The mixtures of the phase, one after another, with their rows."""
-        starts = [0, *(-(-remix.at // self.context) for remix in self.remix), self.rows]
-        mixes = [self.mix, *(remix.mix for remix in self.remix)]
-        return tuple(
-            Part(mix, self.rows - first, last - first)
-            for mix, first, last in zip(mixes, starts[:-1], starts[1:], strict=True)
-        )
-
-    @property
-    def planned(self) -> Mapping[str, float]:
-        """Source -> share by the mixture that the phase begins with: what is made before training goes by this one, as
-        it must not be made anew where a mixture changes in mid-run.
-
-        By a temperature, as long as the sizes are not known, as if they were all alike.
-        """
-        return self.temperature.shares(dict.fromkeys(self.temperature.over, 1)) if self.temperature else self.mix
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """Source -> share of all tokens of the phase, whichever mixture gave them; see `planned` for temperatures."""
-        parts = [(part.rows, part.mix or self.planned) for part in self.parts]
-        names = sorted({name for _, mix in parts for name in mix})
-        return {name: math.fsum(rows * mix.get(name, 0.0) for rows, mix in parts) / self.rows for name in names}
 
 
 @dataclass(frozen=True, kw_only=True)
