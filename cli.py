@@ -6,13 +6,13 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from commands.arguments import Json, RecipePath, Redo, Tasks, Where, Work, Workers, on_disk, opened_at
+from commands.arguments import Json, Processes, RecipePath, Redo, Tasks, Where, Work, Workers, on_disk, opened_at
+from commands.models import app as models
 
 app = typer.Typer(
     help="From raw web, code and science to a trained ModernBERT, in one recipe.",
@@ -67,33 +67,41 @@ def run(
     workers: Workers = None,
     tasks: Tasks = None,
     redo: Redo = None,
+    processes: Processes = None,
 ) -> None:
     """Everything to the trained, exported model. Finished work is skipped, cut-off work goes on."""
     from commands.engine import engine_of
     from commands.faults import stoppable
     from commands.last_words import last_words
+    from commands.prepare import prepared
     from commands.run import TRAIN, home, only_one
+    from commands.train import together
     from recipes.load import load
 
     asked = load(recipe)
     workspace = home(asked, work)
     with stoppable(), last_words(workspace), only_one(workspace):
-        _prepare(asked, workspace, until, engine_of(engine, workers, tasks), redo or [])
+        prepared(asked, workspace, until, engine_of(engine, workers, tasks), redo or [])
         if until in (None, TRAIN):
-            _train(asked, workspace, export=until is None)
+            together(asked, recipe, workspace, processes, export=until is None)
 
 
 @app.command()
-def train(recipe: RecipePath, work: Work = None) -> None:
-    """The training alone, on rows that a run has packed."""
+def train(recipe: RecipePath, work: Work = None, processes: Processes = None) -> None:
+    """The training alone, on rows that a run has packed. torchrun starts it on several machines."""
     from commands.faults import stoppable
     from commands.run import home, only_one
+    from commands.train import as_one_of_several, one_of_several, together
     from recipes.load import load
 
     asked = load(recipe)
     workspace = home(asked, work)
-    with stoppable(), only_one(workspace):
-        _train(asked, workspace, export=False)
+    with stoppable():
+        if one_of_several():
+            as_one_of_several(asked, workspace)
+            return
+        with only_one(workspace):
+            together(asked, recipe, workspace, processes, export=False)
 
 
 @app.command()
@@ -247,92 +255,7 @@ def tokenizer(
     print(json.dumps(found, ensure_ascii=False) if json_ else told(found))
 
 
-@app.command()
-def export(
-    checkpoint: Annotated[
-        Path, typer.Argument(parser=on_disk, metavar="CHECKPOINT", help="A folder in a run's checkpoints/.")
-    ],
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="The Hugging Face folder to make.")],
-) -> None:
-    """A checkpoint -> a folder that `transformers` loads."""
-    from commands.release import export_checkpoint
-
-    print(export_checkpoint(checkpoint, folder))
-
-
-@app.command("import")
-def import_(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A Hugging Face folder.")],
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="The checkpoint to make.")],
-) -> None:
-    """A Hugging Face folder of a ModernBERT -> a checkpoint."""
-    from commands.release import import_folder
-
-    print(import_folder(folder, checkpoint))
-
-
-@app.command("fill-mask")
-def fill_mask(
-    model: Annotated[Path, typer.Argument(parser=on_disk, metavar="MODEL", help="A Hugging Face folder.")],
-    texts: Annotated[list[str], typer.Argument(metavar="TEXT...", help="Texts with one or more [MASK] each.")],
-    top: Annotated[int, typer.Option(help="Candidates for each mask.")] = 5,
-    json_: Json = False,
-) -> None:
-    """The masked words, best first."""
-    from commands.fill_mask import fill, told
-
-    for answer in fill(model, texts, top):
-        print(json.dumps(answer, ensure_ascii=False) if json_ else told(answer))
-
-
-def _prepare(asked: Any, workspace: Path, until: str | None, engine: Any, redo: list[str]) -> None:
-    from commands import report
-    from commands.run import prepare
-    from recipes.estimate import underfull
-    from recipes.plan import stages
-
-    width = max(len(stage.name) for stage in stages(asked))
-    live = _live()
-
-    def told(stage: Any, record: Any, worked: bool) -> None:
-        notes = record.counts.get("notes", {}).items() if worked else ()
-        lines = [f"  note: {stage.name}: {note} (in {units} of {record.units} units)" for note, units in notes]
-        print("\n".join([report.line(stage, record, worked, width), *lines]), flush=True)
-
-    try:
-        prepare(
-            asked,
-            workspace,
-            engine,
-            until=until,
-            redo=redo,
-            told=told,
-            watch=live,
-            compiles=lambda: print("  compiling for this machine, once: about a minute", file=sys.stderr, flush=True),
-        )
-    finally:
-        if live:
-            print(end="\r\033[K", file=sys.stderr, flush=True)
-    notes = [f"  note: {note}" for note in underfull(asked, workspace)]
-    print("\n".join(["", *report.funnel(workspace, asked), *notes, ""]), flush=True)
-
-
-def _live() -> Callable[[Any, int, int], None] | None:
-    """One line that is written over while a stage works; nothing where no person watches."""
-    if not sys.stderr.isatty():
-        return None
-    return lambda stage, done, total: print(
-        f"\r\033[K  {stage.name}: {done} of {total} units", end="", file=sys.stderr, flush=True
-    )
-
-
-def _train(asked: Any, workspace: Path, *, export: bool) -> None:
-    from commands.release import release
-    from commands.train import train as learn
-
-    result = learn(asked, workspace, lambda line: print(line, flush=True))
-    if export:
-        print(release(asked, workspace, result))
+app.add_typer(models)
 
 
 def main() -> None:

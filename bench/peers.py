@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,10 @@ PEERS = {
     "mosaicml-streaming": ("torch==2.13.0", "numpy<2.2", "transformers<5", *STREAMING),
     "streaming-community": ("torch==2.13.0", "numpy<3", "transformers<6", *STREAMING),
     "neprr-streaming": ("torch==2.13.0", "neprr-streaming[writer]==0.1.0"),
+    "transformers-4.48": ("transformers==4.48.3",),
+    "transformers-4.57": ("transformers==4.57.6",),
+    "transformers-5.0": ("transformers==5.0.0",),
+    "transformers-5.23": ("transformers==5.23.0",),
 }
 """Name -> what is installed. spaCy is the word splitter of datatrove's filters, and no part of its extras."""
 
@@ -47,6 +52,9 @@ BARE = {
 }
 """Name -> what is installed without what it asks for: torchvision would bring another torch, with 6 GB of CUDA. Of TRL
 and llm-foundry (which wants torch < 2.8 and composer) only the packers are run, which need none of it."""
+
+BORROWING = tuple(name for name in PEERS if name.startswith("transformers-"))
+"""Those that take what they do not bring themselves, torch above all, from the environment that makes them."""
 
 PYTHON = {"text-dedup": (3, 12)}
 """Name -> the least Python that it runs on, where ours may be older."""
@@ -62,7 +70,10 @@ def python(name: str) -> Path:
     folder = HOME / name
     if not (folder / "ready").exists():
         subprocess.run([_maker(*PYTHON.get(name, (3, 0))), "-m", "venv", folder], check=True)
-        subprocess.run([folder / "bin" / "pip", "install", "--quiet", *PEERS[name]], check=True)
+        if name in BORROWING:
+            own = folder / "lib" / f"python{sys.version_info[0]}.{sys.version_info[1]}" / "site-packages"
+            (own / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
+        subprocess.run([folder / "bin" / "pip", "install", "--quiet", "--no-warn-conflicts", *PEERS[name]], check=True)
         if name in BARE:
             subprocess.run([folder / "bin" / "pip", "install", "--quiet", "--no-deps", BARE[name]], check=True)
         (folder / "ready").touch()

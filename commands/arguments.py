@@ -36,3 +36,7 @@ Where = Annotated[
 Workers = Annotated[int | None, typer.Option(help="Tasks at the same time: 1, or all that a cluster has room for.")]
 Tasks = Annotated[int | None, typer.Option(help="Parts that a stage's units are shared out to.")]
 Redo = Annotated[list[str] | None, typer.Option(help="Start this stage, and all that read it, over.")]
+Processes = Annotated[
+    int | None,
+    typer.Option(help="Processes of this machine that train together: one for each GPU, or 1, if not given."),
+]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from pipeline.stores.mirror import Mirror
 from pipeline.stores.store import StoreError
+from train.retention import Kept, superseded
 
 STATE = "state.json"
 METRICS = "metrics.jsonl"
@@ -46,11 +48,30 @@ def _bring(mirror: Mirror, folder: Path) -> None:
     mirror.refresh(folder / STATE)
 
 
-def keep_checkpoint(workspace: Path, folder: Path) -> None:
-    """Put a saved checkpoint into the store, the metrics before it: none may be younger than they are."""
-    if mirror := Mirror.of(workspace):
-        mirror.put(workspace / METRICS)
-        mirror.put_folder(folder, STATE)
+def keep_checkpoint(workspace: Path, folder: Path, keep: int | None) -> None:
+    """Put a saved checkpoint into the store, the metrics before it: none may be younger than they are.
+
+    Then those that need not stay are removed from the store (train.retention), which may have more of them than the
+    disk of this machine. keep: checkpoints of decays that stay; None: all.
+    """
+    mirror = Mirror.of(workspace)
+    if mirror is None:
+        return
+    mirror.put(workspace / METRICS)
+    mirror.put_folder(folder, STATE)
+    for name in superseded(_standing(mirror, folder.parent), keep):
+        mirror.clear(folder.parent / name)
+
+
+def _standing(mirror: Mirror, top: Path) -> dict[str, tuple[int, Kept, bool]]:
+    """The whole checkpoints of the store; one whose state is damaged is let be."""
+    found = {}
+    sizes = mirror.store.sizes(mirror.name(top), deep=True)
+    for name, content in mirror.store.read(name for name in sizes if name.endswith(f"/{STATE}")).items():
+        with suppress(ValueError, KeyError, TypeError):
+            state = json.loads(content)
+            found[name.split("/")[-2]] = state["step"], state.get("kept", "product"), state["finished"]
+    return found
 
 
 def keep_export(folder: Path, last: str) -> str:

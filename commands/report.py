@@ -8,9 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from commands import schedule
 from pipeline.stage import Record, Stage, changed_since
-from recipes import estimate
-from recipes.estimate import short
+from recipes import estimate, needs
+from recipes.estimate import short, size
 from recipes.mixture import proposal, warnings
 from recipes.plan import stages
 from recipes.recipe import Recipe
@@ -33,7 +34,8 @@ def plan(found: Outlook, declared: Sequence[Stage], done: Mapping[str, Record]) 
         reads = ", ".join(earlier.name for earlier in stage.reads[:3]) + (" ..." if len(stage.reads) > 3 else "")
         state = "done" if stage.name in done and done[stage.name].finished else "begun" if stage.name in done else ""
         lines.append(f"  {number:3}  {stage.name:{width}}  {state:5}  {'reads ' + reads if reads else ''}".rstrip())
-    tables = [_sources(found.supplies), _epochs(found), _phases(recipe), _needs(found)]
+    tables = [_sources(found.supplies), _epochs(found), table(schedule.phases(recipe)), table(schedule.mixes(recipe)),
+              schedule.lines(found)]  # fmt: skip
     return "\n".join([*lines, *(line for lines in tables for line in ["", *lines])])
 
 
@@ -56,7 +58,6 @@ def plan_json(
 ) -> dict[str, Any]:
     """The same for another program."""
     recipe, nearest = found.planned, proposal(found)
-    phases = zip(recipe.train.phases, estimate.steps(recipe), strict=True)
     return {
         "name": recipe.name,
         "stages": [
@@ -68,11 +69,15 @@ def plan_json(
             for stage in declared
         ],
         "sources": {name: _supply_json(supply) for name, supply in found.supplies.items()},
-        "phases": [{**asdict(phase), "rows": phase.rows, "steps": steps} for phase, steps in phases],
+        "phases": schedule.in_numbers(recipe),
         "parameters": recipe.model.parameters(estimate.vocabulary(recipe)),
-        "flops": estimate.flops(recipe),
+        "groups": [asdict(group) for group in needs.parameter_groups(recipe)],
+        "memory_bytes": needs.memory(recipe),
+        "flops": needs.flops(recipe),
+        "saves": {**needs.saves(recipe.train)._asdict(), "bytes": needs.checkpoint(recipe)},
+        "evaluations": needs.evaluations(recipe.train),
         "proposal": nearest.mixes if nearest else None,
-        "disk_bytes": estimate.disk(found),
+        "disk_bytes": needs.disk(found),
         "notes": list(notes),
     }
 
@@ -104,7 +109,7 @@ def _sources(found: Mapping[str, Supply]) -> list[str]:
     for name, supply in found.items():
         about = "" if supply.exact else "~"
         rows.append(
-            [name, str(supply.known.files), f"{short(supply.known.raw_bytes)}B", f"{about}{short(supply.known.tokens)}",
+            [name, str(supply.known.files), size(supply.known.raw_bytes), f"{about}{short(supply.known.tokens)}",
              short(supply.total_asked), f"{about}{float(supply.epochs):.2f}"]
         )  # fmt: skip
     return table(rows)
@@ -123,31 +128,6 @@ def _epochs(found: Outlook) -> list[str]:
             tokens = f"{about}{short(stream.tokens)}"
             rows.append([name, str(context), f"{about}{short(stream.rows)}", tokens, fill, *epochs])
     return table(rows)
-
-
-def _phases(recipe: Recipe) -> list[str]:
-    names = sorted(recipe.sources)
-    rows = [["phase", "tokens", "context", "rows", "steps", "peak", "rope", "mask", "decay", *names]]
-    for phase, steps in zip(recipe.train.phases, estimate.steps(recipe), strict=True):
-        peak = phase.peak or recipe.train.optimizer.peak
-        rows.append(
-            [phase.name, short(phase.tokens), str(phase.context), short(phase.rows), short(steps), f"{peak:g}",
-             f"{phase.rope:g}", f"{phase.mask:g}", phase.decay or "-",
-             *(f"{phase.shares.get(name, 0.0):.1%}" for name in names)]
-        )  # fmt: skip
-    return table(rows)
-
-
-def _needs(found: Outlook) -> list[str]:
-    recipe = found.planned
-    flops = estimate.flops(recipe)
-    hours = flops / estimate.MODEL_FLOPS / 3600
-    return [
-        f"  model       {short(recipe.model.parameters(estimate.vocabulary(recipe)))} parameters, vocabulary "
-        f"{estimate.vocabulary(recipe)}",
-        f"  arithmetic  {flops:.2e} FLOPs: about {hours:.3g} hours on one H100 at the rate of ModernBERT's own run",
-        f"  disk        about {short(estimate.disk(found))}B, checkpoints included",
-    ]
 
 
 def line(stage: Stage, record: Record, worked: bool, width: int) -> str:
@@ -177,7 +157,7 @@ def funnel(workspace: Path, recipe: Recipe) -> list[str]:
         rows.append(
             [name, _of(ingest, "documents_in"), _of(ingest, "documents_out"), _of(filtered, "documents_out"),
              _of(unique, "documents_out"), _of(pack, "documents_out"),
-             short((pack or {}).get("bytes_out", 0)) + "B", _of(pack, "tokens"),
+             size((pack or {}).get("bytes_out", 0)), _of(pack, "tokens"),
              _fill(pack, context)]
         )  # fmt: skip
     return table(rows)

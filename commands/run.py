@@ -138,9 +138,10 @@ def _last(declared: Sequence[Stage], until: str | None) -> int:
 def start_over(declared: Sequence[Stage], workspace: Path, name: str) -> None:
     """Clear a stage (or all whose names begin with `name/`), and every stage that reads what is cleared."""
     if name == TRAIN:
-        for part in ("checkpoints", "export"):
+        for part in ("checkpoints", "export", "track", "profile"):
             clear(workspace / part)
-        remove(workspace / "metrics.jsonl")
+        for file in ("metrics.jsonl", "skipped.json"):
+            remove(workspace / file)
         return
     gone = {stage.name for stage in declared if stage.name == name or stage.name.startswith(f"{name}/")}
     if not gone:

@@ -19,6 +19,7 @@ from pipeline.units import find_source
 from recipes.load import load
 from recipes.recipe import Recipe
 from recipes.rows import pack_name
+from train.skipped import Skipped
 
 SHOWN = 300
 """Characters shown of a raw record."""
@@ -72,7 +73,16 @@ def traced(workspace: Path, row: int) -> dict[str, Any]:
             raise TraceError(f"{piece['origin']}: the raw file that row {row} was made from has gone; put it back")
         at = piece["origin"].removeprefix(f"{file}#")
         piece |= {"file": files[file], "at": at, "raw": _raw(recipe.sources[place["source"]], file, files[file], at)}
-    return {**place, "context": context, "pieces": pieces}
+    why = _left_out(workspace, row) if "left_out" in place else {}
+    return {**place, **why, "context": context, "pieces": pieces}
+
+
+def _left_out(workspace: Path, row: int) -> dict[str, Any]:
+    """Why a row is not learned from: the spike that the run found it in, or what the recipe says."""
+    for spike in Skipped.read(workspace).spikes:
+        if found := next((one for one in spike.rows if one.row == row), None):
+            return {"why": f"step {spike.step}: {spike.why}; its own loss was {found.loss:.4g}"}
+    return {"why": "in quarantine: named by the recipe, or found in a spike where it was read before"}
 
 
 def _raw(source: AnySource, name: str, path: str, at: str) -> str:
@@ -94,6 +104,8 @@ def told(found: dict[str, Any]) -> str:
     """A traced row for a terminal."""
     head = f"row {found['row']}: phase {found['phase']}, source {found['source']}, epoch {found['epoch']}, "
     lines = [head + f"row {found['index']} of pack/{found['source']}/{found['context']}"]
+    if "why" in found:
+        lines.append(f"  not learned from: {found['why']}")
     for piece in found["pieces"]:
         lines += [
             f"  tokens {piece['start']} to {piece['start'] + piece['tokens']}: document {piece['id']}",

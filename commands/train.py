@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands.kept import bring_checkpoint, keep_checkpoint
+from commands.run import only_one
 from pipeline.handover import bring, everything
 from pipeline.stage import Record as Signed
 from pipeline.stage import Stage
@@ -39,11 +43,14 @@ def _signed(workspace: Path, stage: Stage) -> Signed:
 
 
 def order_of(recipe: Recipe, workspace: Path) -> Order:
-    """The order of the run's rows."""
+    """The order of the run's rows, without those that the run has skipped so far."""
     from train.order import order_of as ordered
+    from train.skipped import Skipped
 
     rows = {key: record.counts.get("rows", 0) for key, record in packed(recipe, workspace)}
-    return ordered(settled_by_run(recipe, documents(recipe)[1], workspace).train, rows, recipe.seed)
+    settled = settled_by_run(recipe, documents(recipe)[1], workspace).train
+    skipped = Skipped.read(workspace).quarantine()
+    return ordered(replace(settled, quarantine=(*settled.quarantine, *skipped)), rows, recipe.seed)
 
 
 def job_of(recipe: Recipe, workspace: Path) -> Job:
@@ -83,7 +90,7 @@ def train(recipe: Recipe, workspace: Path, say: Callable[[str], None]) -> Result
         nonlocal last
         now = time.monotonic()
         if record["kind"] == "saved":
-            keep_checkpoint(workspace, Path(record["checkpoint"]))
+            keep_checkpoint(workspace, Path(record["checkpoint"]), recipe.train.keep)
         if record["kind"] != "step" or now - last >= EVERY:
             say(f"  {console_line(record)}")
             last = now
@@ -91,3 +98,48 @@ def train(recipe: Recipe, workspace: Path, say: Callable[[str], None]) -> Result
     for name in sorted(set(evaluated(recipe)) - set(job.heldout)):
         say(f"  {name} has no held-out document, so it is not evaluated; raise packing.holdout to have some")
     return learn(job, notify=notify)
+
+
+LAUNCHED = "BERTMILL_LAUNCHED"
+"""Set for processes whose parent holds the run's folder."""
+
+
+def one_of_several() -> bool:
+    """Whether this process was started as one of those that train together."""
+    from train.ranks import Ranks
+
+    return Ranks.of_environment().world > 1
+
+
+def together(recipe: Recipe, path: Path, workspace: Path, processes: int | None, *, export: bool) -> None:
+    """Train in this process, or start several that do, and export the end of the run if asked for.
+
+    A training that was asked to stop (SIGTERM) has saved, which is told; it is no fault.
+    """
+    from commands.release import release
+    from train.launch import default_processes, launch, this_command
+    from train.loop import reached
+
+    if (processes or default_processes()) == 1:
+        result = train(recipe, workspace, _say)
+    else:
+        os.environ[LAUNCHED] = "1"
+        launch(this_command("train", str(path), "--work", str(workspace)), processes or default_processes())
+        result = reached(job_of(recipe, workspace))
+    if not result.finished:
+        _say(f"  stopped after step {result.step}, which is saved; the same command goes on from there")
+    elif export:
+        _say(release(recipe, workspace, result))
+
+
+def as_one_of_several(recipe: Recipe, workspace: Path) -> None:
+    """Train as torchrun, or our own start of several processes, has told this one; the first of them tells of it."""
+    from train.ranks import Ranks
+
+    leads = Ranks.of_environment().leads
+    with only_one(workspace) if leads and LAUNCHED not in os.environ else nullcontext():
+        train(recipe, workspace, _say if leads else lambda line: None)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)

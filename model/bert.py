@@ -21,7 +21,9 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(Layer(shape, number) for number in range(shape.layers))
         self.final_norm = norm(shape)
 
-    def forward(self, input_ids: Tensor, segments: Segments, kept: Tensor | None) -> Tensor:
+    def forward(
+        self, input_ids: Tensor, segments: Segments, kept: Tensor | None, seeds: Tensor | None = None
+    ) -> Tensor:
         """(T,) ids of the documents in `segments`, end to end -> (T, D), or (kept, D) of the places `kept` alone."""
         head = self.shape.hidden // self.shape.heads
         turned = {theta: angles(segments.positions, theta, head) for theta in set(self.thetas)}
@@ -30,7 +32,7 @@ class Encoder(nn.Module):
         for number, layer in enumerate(self.layers):
             theta = of_global if self.shape.is_global(number) else of_local
             last = number == self.shape.layers - 1  # past its attention only the kept tokens matter
-            x = layer(x, segments, turned[theta], kept if last else None)
+            x = layer(x, segments, turned[theta], kept if last else None, seeds)
         return self.final_norm(x)  # type: ignore[no-any-return]
 
 
@@ -38,7 +40,7 @@ class Bert(nn.Module):
     """Guesses hidden tokens from both sides of them. Its state dict has Hugging Face's names and shapes.
 
     A fresh one holds PyTorch's default weights; `model.initialise.initialise` gives it ModernBERT's.
-    Dropout draws from torch's default generator of the device, so seeding that repeats a training step.
+    It drops something out where it is given seeds, and only there: `train()` and `eval()` change nothing.
     """
 
     def __init__(self, shape: Shape, vocab: int) -> None:
@@ -66,11 +68,14 @@ class Bert(nn.Module):
             raise ValueError(f"RoPE bases must be above 1, not {global_theta} and {local_theta}; -1 is no base")
         self.model.thetas = (float(global_theta), float(local_theta))
 
-    def forward(self, input_ids: Tensor, segments: Segments, masked: Tensor | None = None) -> Tensor:
+    def forward(
+        self, input_ids: Tensor, segments: Segments, masked: Tensor | None = None, seeds: Tensor | None = None
+    ) -> Tensor:
         """Logits of every word at the masked places, or at all of them.
 
         input_ids   (T,) int64      the documents of `segments`, end to end
         masked      (K,) int64      places to guess; the last layer and the head work on these alone
+        seeds       (T,) int32      of each token's dropout (model.dropout), in training
         ->          (K, vocab)      or (T, vocab)
         """
-        return self.decoder(self.head(self.model(input_ids, segments, masked)))  # type: ignore[no-any-return]
+        return self.decoder(self.head(self.model(input_ids, segments, masked, seeds)))  # type: ignore[no-any-return]

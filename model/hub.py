@@ -85,7 +85,8 @@ def export_hub(model: Bert, folder: Path, tokenizer_json: Path, context: int) ->
     weights = {name: t.detach().cpu() for name, t in model.state_dict().items() if name != _DECODER}
     try:
         save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    except SafetensorError as fault:
+    except (SafetensorError, OSError) as fault:
+        (folder / "model.safetensors").unlink(missing_ok=True)  # a part of it would only take room
         raise HubError(f"{folder}: model.safetensors cannot be written ({fault}); make room") from None
     (folder / "model.safetensors").chmod(0o644)  # written for its owner alone
 
@@ -259,11 +260,12 @@ def _weights(folder: Path, shape: Shape, vocab: int) -> dict[str, Tensor]:
 
 
 def _weight_files(folder: Path) -> list[Path]:
+    """As `transformers` chooses where both stand: one whole file before what an index names."""
     index = folder / "model.safetensors.index.json"
-    if index.exists():
-        return [folder / name for name in sorted(set(_read_json(index)["weight_map"].values()))]
     if not (folder / "model.safetensors").exists():
-        raise HubError(f"{folder}: no model.safetensors; save the model with transformers' save_pretrained")
+        if not index.exists():
+            raise HubError(f"{folder}: no model.safetensors; save the model with transformers' save_pretrained")
+        return [folder / name for name in sorted(set(_read_json(index)["weight_map"].values()))]
     return [folder / "model.safetensors"]
 
 

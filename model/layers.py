@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.attention import Segments, attend
+from model.dropout import dropout
 from model.rope import rotate
 from model.settings import Shape
 
@@ -36,25 +37,33 @@ class Attention(nn.Module):
 
     x       (T, D)      normed tokens of all documents
     kept    (K,)        the tokens whose result is wanted; None wants all
+    seeds   (T,) int32  of what is dropped out; None drops nothing
     ->      (T, D)      or (K, D)
     """
 
-    def __init__(self, shape: Shape, is_global: bool) -> None:
+    def __init__(self, shape: Shape, number: int) -> None:
         super().__init__()
+        self.number = number
         self.heads = shape.heads
-        self.reach = None if is_global else shape.reach
+        self.reach = None if shape.is_global(number) else shape.reach
         self.dropout = shape.dropout
         self.Wqkv = nn.Linear(shape.hidden, 3 * shape.hidden, bias=False)
         self.Wo = nn.Linear(shape.hidden, shape.hidden, bias=False)
 
-    def forward(self, x: Tensor, segments: Segments, angles: Angles, kept: Tensor | None) -> Tensor:
+    def forward(
+        self, x: Tensor, segments: Segments, angles: Angles, kept: Tensor | None, seeds: Tensor | None
+    ) -> Tensor:
         qkv = self.Wqkv(x).view(len(x), 3, self.heads, -1)
         qk, v = qkv.split((2, 1), dim=1)
         q, k = rotate(qk, *angles).unbind(1)  # each (T, heads, D / heads)
         mixed = attend(q, k, v.squeeze(1), segments, self.reach).flatten(1)
         if kept is not None:
             mixed = mixed.index_select(0, kept)
-        return F.dropout(self.Wo(mixed), self.dropout, self.training)
+            seeds = None if seeds is None else seeds.index_select(0, kept)
+        mixed = self.Wo(mixed)
+        if seeds is None or not self.dropout:
+            return mixed  # type: ignore[no-any-return]
+        return dropout(mixed, self.dropout, seeds, self.number)
 
 
 class Mlp(nn.Module):
@@ -80,12 +89,19 @@ class Layer(nn.Module):
     def __init__(self, shape: Shape, number: int) -> None:
         super().__init__()
         self.attn_norm = nn.Identity() if number == 0 else norm(shape)
-        self.attn = Attention(shape, shape.is_global(number))
+        self.attn = Attention(shape, number)
         self.mlp_norm = norm(shape)
         self.mlp = Mlp(shape)
 
-    def forward(self, x: Tensor, segments: Segments, angles: Angles, kept: Tensor | None = None) -> Tensor:
-        mixed = self.attn(self.attn_norm(x), segments, angles, kept)
+    def forward(
+        self,
+        x: Tensor,
+        segments: Segments,
+        angles: Angles,
+        kept: Tensor | None = None,
+        seeds: Tensor | None = None,
+    ) -> Tensor:
+        mixed = self.attn(self.attn_norm(x), segments, angles, kept, seeds)
         x = mixed + (x if kept is None else x.index_select(0, kept))
         return x + self.mlp(self.mlp_norm(x))  # type: ignore[no-any-return]
 

@@ -30,7 +30,8 @@ class Shape:
     norm_eps: float = 1e-5
     """Added to the variance in every layer norm (ModernBERT, Table 4)."""
     dropout: float = 0.1
-    """On the attention's output projection, in training only; nowhere else (ModernBERT, Table 3)."""
+    """On the attention's output projection, in training only; nowhere else (ModernBERT, Table 3). Drawn by token
+    (model.dropout), so that it is the same however rows are shared among processes and microbatches."""
 
     init_std: float = 0.02
     """Standard deviation of fresh weights (ModernBERT's `full_megatron`, at widths of 768 and 1,024). Narrow models

@@ -33,6 +33,8 @@ def dump(recipe: Recipe, *, absolute: bool = True) -> str:
         lists |= {name: _absolute(lists[name]) for name in LISTS if name in lists}
     if recipe.tokenizer.from_ is not None:
         whole["tokenizer"]["from_"] = _absolute(recipe.tokenizer.from_)
+    if recipe.train.start is not None:
+        whole["train"]["start"]["from_"] = _absolute(recipe.train.start.from_)
     return _yaml(whole)
 
 

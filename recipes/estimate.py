@@ -1,4 +1,4 @@
-"""A recipe and the files it names -> what the run will need, before any work is done."""
+"""A recipe and the files it names -> what there is for it: the vocabulary, files in common, tokens that rows hold."""
 
 from __future__ import annotations
 
@@ -10,14 +10,9 @@ from pipeline.stage import Record
 from pipeline.units import find_source
 from recipes.recipe import Recipe
 from recipes.rows import pack_name
-from recipes.supply import BYTES_PER_TOKEN, Outlook
-from train.schedule import Schedule
 
 FULL = 0.99
 """Share of the tokens asked for under which a phase is told to fall short; rows are 99.9 % full as a rule."""
-
-MODEL_FLOPS = 253e12
-"""Model FLOP/s of ModernBERT-base's own run on one H100 (1.719T tokens in 194 hours on 8 of them)."""
 
 
 class PlanError(Exception):
@@ -76,51 +71,12 @@ def underfull(recipe: Recipe, workspace: Path) -> list[str]:
     """A line for each phase that will read notably fewer tokens than it asks for."""
     real = delivered(recipe, workspace)
     return [
-        f"phase {phase.name} will read {short(real[phase.name])} of the {short(phase.tokens)} tokens asked for: its "
+        f"phase {phase.name} will read {short(real[phase.name])} of the {short(phase.length)} tokens asked for: its "
         f"rows of {phase.context} are {real[phase.name] / (phase.rows * phase.context):.1%} full, and the clock counts "
         "whole rows. More text fills them: more documents, or a larger packing.unit where there are several"
         for phase in recipe.train.phases
-        if phase.name in real and real[phase.name] < FULL * phase.tokens
+        if phase.name in real and real[phase.name] < FULL * phase.length
     ]
-
-
-def disk(outlook: Outlook) -> int:
-    """Bytes the work folder will take, about: documents in zstd Parquet at each stage, rows, and checkpoints."""
-    recipe, dedup = outlook.recipe, outlook.recipe.dedup
-    later = (dedup.lines, dedup.substrings, recipe.decontaminate, recipe.packing.holdout_apart)
-    times = 3 + sum(map(bool, later))
-    texts = [outlook.known[name].tokens for name in recipe.texts]
-    documents = sum(times * tokens * BYTES_PER_TOKEN // 3 for tokens in texts)  # zstd 3 to 1
-    vocab = vocabulary(recipe)
-    wide = 2 if vocab <= 65_535 else 4
-    streams = [stream for supply in outlook.supplies.values() for stream in supply.streams.values()]
-    rows = sum(int(stream.tokens * wide * 1.02) for stream in streams)
-    saves = sum(1 + phase.tokens // recipe.train.save_every for phase in recipe.train.phases)
-    return documents + rows + saves * 12 * recipe.model.parameters(vocab)
-
-
-def flops(recipe: Recipe) -> int:
-    """Floating-point operations of the whole training, each row counted as one document."""
-    total, vocab = 0, vocabulary(recipe)
-    for phase in recipe.train.phases:
-        masked = round(phase.mask * phase.context)
-        total += phase.rows * recipe.model.training_flops([phase.context], masked, vocab)
-    return total
-
-
-def steps(recipe: Recipe) -> list[int]:
-    """Updates of the weights in each phase, counted by its full batches but for the batch warm-up's levels."""
-    schedule = Schedule(recipe.train)
-    counts: list[int] = []
-    for number, phase in enumerate(recipe.train.phases):
-        rows, taken = phase.rows, 0
-        if number == 0 and (warmup := recipe.train.batch.warmup):
-            levels = range(1, recipe.train.batch.rows // warmup.from_)
-            each = schedule.steps_of_a_level
-            rows -= sum(level * warmup.from_ * each for level in levels)
-            taken = each * len(levels)
-        counts.append(taken + -(-max(rows, 0) // recipe.train.batch_rows(phase)))
-    return counts
 
 
 def short(number: float) -> str:
@@ -129,3 +85,8 @@ def short(number: float) -> str:
         if abs(number) >= size * 0.9995:
             return f"{number / size:.3g}{unit}"
     return f"{number:.0f}"
+
+
+def size(number: float) -> str:
+    """1800000000 bytes -> 1.8GB."""
+    return short(number).replace("B", "G") + "B"

@@ -44,6 +44,8 @@ def load(path: Path) -> Recipe:
         plain = reader.read()
         if isinstance(plain.get("model"), str):
             plain["model"] = reader.shape(plain["model"])
+        if isinstance(train := plain.get("train"), dict) and isinstance(train.get("start"), str):
+            train["start"] = {"from_": train["start"]}
         recipe = TypeAdapter(Recipe).validate_python(plain)
     except RecursionError:
         raise RecipeError(f"{path}:1: is nested too deeply for a recipe") from None
@@ -137,12 +139,16 @@ class _Reader:
         """One line a fault: where, what, and the likely mend."""
         lines: list[str] = []
         alternatives: set[Place] = set()  # where one value fits none of several forms, one of them is told
-        for fault in faults.errors():
+        whole = faults.errors()
+        inside = [self._place(fault["loc"]) for fault in whole if not _is_plain_form(fault)]
+        for fault in whole:
             error = fault.get("ctx", {}).get("error")
             if isinstance(error, ContradictionError):
                 lines += [self._line(place, said) for place, said in error.faults]
                 continue
             place = self._place(fault["loc"])
+            if _is_plain_form(fault) and any(other[: len(place)] == place for other in inside):
+                continue
             if place and place[-1] != fault["loc"][-1] and "missing" not in fault["type"]:
                 if place in alternatives:
                     continue
@@ -196,6 +202,12 @@ def _scalar(node: yaml.Node) -> Any:
         if value.lower() in ("yes", "no", "on", "off", "y", "n"):  # and `no` (Norwegian) for false
             return value
     return yaml.SafeLoader("").construct_object(node)
+
+
+def _is_plain_form(fault: Any) -> bool:
+    """Whether a mapping was given and this fault is that it is no number or word, which could stand there too."""
+    plain = ("literal_error", "int_type", "float_type", "bool_type", "string_type")
+    return isinstance(fault.get("input"), Mapping) and fault["type"] in plain
 
 
 def said(fault: Any) -> tuple[str, bool]:

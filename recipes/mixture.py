@@ -122,7 +122,7 @@ def _within(outlook: Outlook, limits: Sequence[Limit], *, margin: bool) -> Propo
 
 def _parts(outlook: Outlook) -> list[tuple[Phase, Part]]:
     """All mixes of the run, in order."""
-    return [(phase, part) for phase in outlook.planned.train.phases for part in phase.parts]
+    return [(phase, part) for phase in outlook.planned.train.phases for part in phase.mixes]
 
 
 def _asked(outlook: Outlook, parts: Sequence[tuple[Phase, Part]]) -> list[dict[str, float]]:
@@ -188,7 +188,7 @@ def _labels(outlook: Outlook) -> list[str]:
     return [
         phase.name if number == 0 else f"{phase.name}, remix {number}"
         for phase in outlook.planned.train.phases
-        for number in range(len(phase.parts))
+        for number in range(len(phase.mixes))
     ]
 
 

@@ -16,20 +16,23 @@ from recipes.recipe import Recipe
 PACKAGES = (("web", ".lz4", "lz4"), ("science", ".pdf", "pypdfium2"))
 """(kind, ending of the files, package that reads them)."""
 
-EXTRAS = {"lz4": "lz4", "pypdfium2": "pdf", "trafilatura": "trafilatura"}
+EXTRAS = {
+    "lz4": "lz4", "pypdfium2": "pdf", "trafilatura": "trafilatura",
+    "tensorboard": "trackers", "wandb": "trackers", "trackio": "trackers",
+}  # fmt: skip
 """Package -> the extra of bertmill that brings it."""
 
 
 def check(recipe: Recipe) -> None:
     """Raise InputError with a line for each package, quality model, label or scorer that is not there or no such thing,
-    and for earlier runs that cannot be deduplicated against.
+    for earlier runs that cannot be deduplicated against, and for a start that the model cannot begin from.
 
     A scorer is imported, and a model read, where one is asked for; else nothing heavy is loaded.
     """
     sources = sorted(recipe.texts.items())
     faults = [f"sources.{name}.{fault}" for name, source in sources for fault in _faults(name, source)]
     faults += [f"sources.{name}.{fault}" for name in sorted(recipe.shards) for fault in _shards_faults(recipe, name)]
-    if faults := [*faults, *_earlier_faults(recipe.dedup)]:
+    if faults := [*faults, *_earlier_faults(recipe.dedup), *_start_faults(recipe), *_track_faults(recipe)]:
         raise InputError("\n".join(faults))
 
 
@@ -75,6 +78,22 @@ def _earlier_faults(dedup: Dedup) -> Iterator[str]:
             check_earlier(dedup)
         except StageError as fault:
             yield str(fault)
+
+
+def _start_faults(recipe: Recipe) -> Iterator[str]:
+    if recipe.train.start:
+        from train.start import StartError
+        from train.start import check as check_start
+
+        given = recipe.tokenizer.from_
+        try:
+            check_start(recipe.train.start, recipe.model, None if given is None else Path(given))
+        except StartError as fault:
+            yield f"train.start: {fault}"
+
+
+def _track_faults(recipe: Recipe) -> Iterator[str]:
+    return (f"train.track: {lacks}" for lacks in map(_lacking, recipe.train.track) if lacks)
 
 
 def _lacking(package: str) -> str:

@@ -173,7 +173,7 @@ def _supply(outlook: Outlook, name: str, rows: Mapping[str, Mapping[str, int]]) 
     return Supply(
         known=known,
         streams=streams,
-        asked={phase.name: round(phase.tokens * phase.shares[name]) for phase in phases},
+        asked={phase.name: round(phase.length * phase.shares[name]) for phase in phases},
         read=read,
         contexts={phase.name: phase.context for phase in phases},
         apart=bool(recipe.packing.partition),

@@ -20,6 +20,7 @@ from train.batches import IGNORED, Batch, Fixed, ahead, lay
 from train.job import Job
 from train.learn import summed_loss
 from train.masking import how_many, key_of, words_of
+from train.ranks import Spread
 from train.schedule import Schedule, Step
 
 
@@ -112,7 +113,8 @@ def test_filling_up_changes_no_loss(run: Job) -> None:
     fixed = Fixed(rows=8, context=64, rate=0.3, pad_id=PAD)
     filled = lay(joined(rows), np.arange(3), rate=0.3, words=words, key=key, fixed=fixed)
     assert len(exact.input_ids) < len(filled.input_ids) == 512
-    torch.testing.assert_close(summed_loss(model, filled), summed_loss(model, exact), rtol=1e-6, atol=0)
+    alone = Spread(model=model, forward=model, world=1, sharded=False)
+    torch.testing.assert_close(summed_loss(alone, filled), summed_loss(alone, exact), rtol=1e-6, atol=0)
 
 
 def test_documents_beyond_the_usual_number_take_the_next_power_of_two(run: Job) -> None:
@@ -164,3 +166,33 @@ def test_whoever_stops_early_leaves_no_thread_behind(run: Job) -> None:
     batches.close()
     assert not any(thread.name == "batches" for thread in threading.enumerate())
     assert len(asked) <= 3
+
+
+def test_seeds_of_dropout_depend_on_the_row_and_the_place_in_it_alone(run: Job) -> None:
+    made = reader(run, dropped=7)
+    steps = list(Schedule(run.settings).steps())
+    whole = made.read(steps[0]).microbatches
+    one = made.read(steps[0], size=1).microbatches
+    halves = [reader(run, dropped=7, rank=rank, world=2).read(steps[0]).microbatches for rank in (0, 1)]
+    every = [torch.cat([part.seeds for part in parts if part.seeds is not None]) for parts in (whole, one)]
+    every += [torch.cat([part.seeds for parts in halves for part in parts if part.seeds is not None])]
+    assert torch.equal(every[0], every[1])
+    assert torch.equal(every[0], every[2])
+    assert len(set(every[0].tolist())) > 0.99 * len(every[0])
+    other = reader(run, dropped=8).read(steps[0]).microbatches[0].seeds
+    assert other is not None
+    assert not torch.equal(other, every[0][: len(other)])
+
+
+def test_a_process_without_rows_has_as_many_microbatches_as_the_others_and_guesses_nothing(run: Job) -> None:
+    step = list(Schedule(run.settings).steps())[8]  # 7 rows
+    for pad_id in (None, PAD):
+        parts = [reader(run, rank=rank, world=11, pad_id=pad_id, dropped=1).read(step) for rank in range(11)]
+        assert {len(batch.microbatches) for batch in parts} == {1}
+        assert sum(len(batch.numbers) for batch in parts) == step.rows == 7
+        sizes = {len(part.input_ids) for batch in parts for part in batch.microbatches}
+        assert sizes == {256} if pad_id else 1 in sizes
+        (empty, *_) = [batch for batch in parts if not len(batch.numbers)]
+        assert (empty.guessed, empty.tokens, dict(empty.read)) == (0, 0, {})
+        assert (empty.microbatches[0].labels == IGNORED).all()
+        assert empty.microbatches[0].seeds is not None

@@ -80,22 +80,30 @@ def test_gradients_of_a_packed_batch_are_the_sum_over_its_documents() -> None:
         torch.testing.assert_close(packed[name], tensor.grad, rtol=1e-9, atol=1e-12)
 
 
-def test_dropout_acts_in_training_only_and_repeats_with_torchs_seed() -> None:
+def test_dropout_acts_where_seeds_are_given_and_by_them_alone() -> None:
     model, ids, segments = lively(), words(60), Segments.of([60])
-    still = model(ids, segments)
-    assert torch.equal(still, model(ids, segments))
-    model.train()
-    torch.manual_seed(3)
-    one, two = model(ids, segments), model(ids, segments)
-    torch.manual_seed(3)
-    assert torch.equal(one, model(ids, segments))
-    assert not torch.equal(one, two)
-    assert not torch.equal(one, still)
+    one, two = (torch.arange(60, dtype=torch.int32) * 7919 + start for start in (1, 2))
+    still = model.train()(ids, segments)
+    assert torch.equal(still, model.eval()(ids, segments))
+    dropped = model(ids, segments, seeds=one)
+    assert torch.equal(dropped, model.train()(ids, segments, seeds=one))
+    assert not torch.equal(dropped, model(ids, segments, seeds=two))
+    assert not torch.equal(dropped, still)
+
+
+def test_what_is_dropped_does_not_depend_on_the_documents_beside_it() -> None:
+    model, ids = lively(), words(130)
+    seeds = torch.arange(130, dtype=torch.int32) * 7919
+    places = torch.tensor([95, 120])
+    together = model(ids, Segments.of([90, 40]), places, seeds)
+    alone = model(ids[90:], Segments.of([40]), places - 90, seeds[90:])
+    torch.testing.assert_close(together, alone, rtol=1e-9, atol=1e-12)
 
 
 def test_a_shape_without_dropout_trains_as_it_evaluates() -> None:
     model, ids = lively(Shape(layers=4, hidden=64, heads=4, intermediate=96, dropout=0.0)), words(60)
-    assert torch.equal(model(ids, Segments.of([60])), model.train()(ids, Segments.of([60])))
+    seeds = torch.arange(60, dtype=torch.int32)
+    assert torch.equal(model(ids, Segments.of([60])), model(ids, Segments.of([60]), seeds=seeds))
 
 
 def test_a_longer_context_changes_the_rope_of_global_layers_alone() -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from model.bert import Bert
 from model.hub import Imported
 from model.initialise import initialise
+from pipeline.files import hash_of, sealed
 from tests.toy_training import SHAPE, tokenizer_at
+from train.average import Averaged
 from train.checkpoint import (
     Checkpoint,
     CheckpointError,
@@ -22,6 +26,7 @@ from train.checkpoint import (
     adopt,
     newest,
     open_checkpoint,
+    remove,
     save,
     verify,
 )
@@ -171,15 +176,97 @@ def test_a_damaged_file_is_named(name: str, harm: str, saved: Path) -> None:
 def test_verify_counts_what_is_whole_and_finds_values_that_are_no_number(saved: Path, tmp_path: Path) -> None:
     tensors = 3 * (2 + 6 * SHAPE.layers - 1 + 1 + 3)
     assert verify(saved) == {"step": 2, "rows": 16, "tokens": 1000, "tensors": tensors}
-    model, optimizer = trained()
-    with torch.no_grad():
-        model.decoder.bias[7] = torch.nan
-    spoiled = save(saved.parent, state(3), model, optimizer, tmp_path / "tokenizer.json")
+    spoiled = shutil.copytree(saved, tmp_path / "spoiled")
+    weights = load_file(spoiled / "model.safetensors")
+    weights["decoder.bias"][7] = torch.nan
+    save_file(weights, spoiled / "model.safetensors")
+    told = json.loads((spoiled / "state.json").read_bytes())
+    told["hashes"]["model.safetensors"] = hash_of(spoiled / "model.safetensors")
+    (spoiled / "state.json").write_bytes(sealed(told))
     with pytest.raises(CheckpointError, match=r"model\.safetensors: decoder\.bias has values that are no number"):
         verify(spoiled)
     (saved / "tokenizer.json").write_text("{}")
     with pytest.raises(CheckpointError, match=r"tokenizer\.json is not what was written"):
         verify(saved)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("where", ["model", "moment", "average"])
+def test_what_is_no_number_is_not_saved(where: str, value: float, saved: Path, tmp_path: Path) -> None:
+    model, optimizer = trained()
+    average = {name: p.detach().clone() for name, p in model.named_parameters()}
+    kinds: dict[str, Mapping[str, torch.Tensor]] = {
+        "model": dict(model.named_parameters()),
+        "moment": optimizer.exp_avg_sq,
+        "average": average,
+    }
+    with torch.no_grad():
+        kinds[where]["model.layers.1.mlp.Wo.weight"][3, 5] = value
+    with pytest.raises(
+        CheckpointError, match=r"layers\.1\.mlp\.Wo\.weight has values that are no number, so nothing is"
+    ):
+        save(saved.parent, state(3), model, optimizer, tmp_path / "tokenizer.json", average)
+    assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
+def test_an_average_stands_beside_the_weights(saved: Path, tmp_path: Path) -> None:
+    model, optimizer = trained()
+    averaged = Averaged(model.named_parameters(), half_life=100)
+    averaged.update(50)
+    with torch.no_grad():
+        for p in model.parameters():
+            p.add_(1)
+    averaged.update(70)
+    found = open_checkpoint(
+        save(saved.parent, state(3), model, optimizer, tmp_path / "tokenizer.json", averaged.state())
+    )
+    assert found.state.averaged
+    verify(found.folder)
+    mean = found.model(averaged=True)
+    with averaged.swapped():
+        for name, p in model.named_parameters():
+            assert torch.equal(p, mean.get_parameter(name))
+    assert not torch.equal(found.model().decoder.bias, mean.decoder.bias)
+    again = Averaged(model.named_parameters(), half_life=100)
+    again.load(found.read("average.safetensors"))
+    assert all(torch.equal(tensor, again.state()[name]) for name, tensor in averaged.state().items())
+    assert not open_checkpoint(saved).state.averaged
+    with pytest.raises(CheckpointError, match="step-00000002 has no average of weights"):
+        open_checkpoint(saved).model(averaged=True)
+    path = found.folder / "average.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(CheckpointError, match=r"average\.safetensors is not what was written"):
+        verify(found.folder)
+
+
+def test_the_optimizers_own_steps_go_on_where_they_are_not_the_runs(saved: Path, tmp_path: Path) -> None:
+    found = open_checkpoint(save(saved.parent, state(5, t=3), *trained(), tmp_path / "tokenizer.json"))
+    _, moments = trained()
+    found.restore(Bert(SHAPE, VOCAB), moments)
+    assert moments.t == 3
+
+
+def test_a_checkpoint_of_the_time_before_a_setting_was_told_opens_all_the_same(saved: Path) -> None:
+    told = json.loads((saved / "state.json").read_bytes())
+    for name in ("t", "start", "averaged", "kept", "history", "read"):
+        del told[name]
+    (saved / "state.json").write_bytes(sealed(told))
+    found = newest(saved.parent)
+    assert found
+    assert (found.state.kept, found.state.history, found.state.averaged) == ("product", {}, False)
+    _, moments = trained()
+    found.restore(Bert(SHAPE, VOCAB), moments)
+    assert moments.t == 2
+    verify(saved)
+
+
+def test_what_is_removed_is_gone_in_one_stroke_and_a_step_can_be_saved_anew(saved: Path, tmp_path: Path) -> None:
+    again = save(saved.parent, state(2, loss=7.0), *trained(), tmp_path / "tokenizer.json")
+    assert again == saved
+    assert open_checkpoint(again).state.loss == 7.0
+    later = save(saved.parent, state(3), *trained(), tmp_path / "tokenizer.json")
+    remove(saved)
+    assert [path.name for path in saved.parent.iterdir()] == [later.name]
 
 
 def test_weights_from_elsewhere_become_a_checkpoint_that_no_run_goes_on_from(tmp_path: Path) -> None:
@@ -198,6 +285,11 @@ def test_weights_from_elsewhere_become_a_checkpoint_that_no_run_goes_on_from(tmp
         found.check(state().identity)
     with pytest.raises(CheckpointError, match="holds something already"):
         adopt(imported, tokenizer, tmp_path / "adopted")
+    with torch.no_grad():
+        model.decoder.bias[0] = torch.nan
+    with pytest.raises(CheckpointError, match=r"decoder\.bias has values that are no number"):
+        adopt(Imported(SHAPE, VOCAB, model.thetas, 512, dict(model.state_dict())), tokenizer, tmp_path / "spoiled")
+    assert not (tmp_path / "spoiled").exists()
 
 
 def test_a_damaged_state_is_named(saved: Path, tmp_path: Path) -> None:

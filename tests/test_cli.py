@@ -26,8 +26,8 @@ def test_every_command_stands_in_the_readme(command: str) -> None:
 
 
 def test_the_commands_are_those_that_we_promise() -> None:
-    promised = ["export", "fetch", "fill-mask", "import", "look", "order", "plan", "run", "sample", "send", "tokenizer",
-                "trace", "train", "verify", "what-if"]  # fmt: skip
+    promised = ["average", "compare", "evaluate", "export", "fetch", "fill-mask", "import", "look", "order", "plan",
+                "run", "sample", "send", "tokenizer", "trace", "train", "verify", "what-if"]  # fmt: skip
     assert promised == COMMANDS
 
 

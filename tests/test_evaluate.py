@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -45,25 +46,50 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
 
 
 def test_scores_equal_those_of_one_row_at_a_time_summed_by_hand(data: Data) -> None:
-    settings = Evaluate(rows=9, mask=0.2)
-    scores = evaluate(data.model, data.heldout, settings, words=data.words, token_bytes=data.token_bytes, device=CPU)
+    scores = evaluate(
+        data.model,
+        data.heldout,
+        Evaluate(rows=9, masks=(0.2, 0.05)),
+        words=data.words,
+        token_bytes=data.token_bytes,
+        device=CPU,
+    )
     for name, rows in data.heldout.items():
-        bits = right = guessed = size = 0.0
-        for number in range(9):
-            key = key_of("evaluate", name)
-            part = lay(rows.rows([number]), np.array([number]), rate=0.2, words=data.words, key=key)
-            segments = Segments.of(part.cu_seqlens.diff().tolist())
-            with torch.no_grad():
-                logits = data.model.eval()(part.input_ids, segments, part.masked).double().log_softmax(-1)
-            bits -= float(logits[range(len(part.labels)), part.labels].sum()) / math.log(2)
-            right += float((logits.argmax(-1) == part.labels).sum())
-            guessed += len(part.labels)
-            size += int(data.token_bytes[part.labels.numpy()].sum())
-        assert scores[name].guessed == guessed
-        assert scores[name].bits_per_byte == pytest.approx(bits / size, rel=1e-5)
-        assert scores[name].loss == pytest.approx(bits * math.log(2) / guessed, rel=1e-5)
-        assert scores[name].accuracy == right / guessed
+        assert list(scores[name]) == ["0.2", "0.05"], "the first rate stays the first"
+        for rate in (0.2, 0.05):
+            score = scores[name][str(rate)]
+            bits = right = guessed = size = 0.0
+            for number in range(9):
+                key = key_of("evaluate", name)
+                part = lay(rows.rows([number]), np.array([number]), rate=rate, words=data.words, key=key)
+                segments = Segments.of(part.cu_seqlens.diff().tolist())
+                with torch.no_grad():
+                    logits = data.model.eval()(part.input_ids, segments, part.masked).double().log_softmax(-1)
+                bits -= float(logits[range(len(part.labels)), part.labels].sum()) / math.log(2)
+                right += float((logits.argmax(-1) == part.labels).sum())
+                guessed += len(part.labels)
+                size += int(data.token_bytes[part.labels.numpy()].sum())
+            assert (score.guessed, score.bytes) == (guessed, size)
+            assert score.bits_per_byte == pytest.approx(bits / size, rel=1e-5)
+            assert score.loss == pytest.approx(bits * math.log(2) / guessed, rel=1e-5)
+            assert score.accuracy == right / guessed
     assert data.token_bytes.max() > 1, "tokens of several bytes are among them"
+
+
+def test_what_was_asked_differs_by_source_rate_and_rows_and_not_by_model(data: Data) -> None:
+    def asked(model: Bert, **changes: Any) -> set[str]:
+        scores = evaluate(
+            model, data.heldout, Evaluate(**changes), words=data.words, token_bytes=data.token_bytes, device=CPU
+        )
+        return {score.asked for of in scores.values() for score in of.values()}
+
+    other = Bert(SHAPE, len(data.token_bytes))
+    initialise(other, 9)
+    first = asked(data.model, rows=4)
+    assert len(first) == 4
+    assert asked(other, rows=4) == first
+    assert not asked(data.model, rows=5) & first
+    assert len(asked(data.model, rows=4, masks=(0.3, 0.5)) & first) == 2
 
 
 def test_a_model_that_knows_nothing_pays_the_logarithm_of_its_words(data: Data) -> None:
@@ -73,8 +99,8 @@ def test_a_model_that_knows_nothing_pays_the_logarithm_of_its_words(data: Data) 
     with torch.no_grad():
         flat.decoder.weight.zero_()
     scores = evaluate(flat, data.heldout, Evaluate(rows=4), words=data.words, token_bytes=data.token_bytes, device=CPU)
-    assert scores["web"].loss == pytest.approx(math.log(len(data.token_bytes)), rel=1e-6)
-    assert scores["web"].bits_per_byte < math.log2(len(data.token_bytes))
+    assert scores["web"]["0.15"].loss == pytest.approx(math.log(len(data.token_bytes)), rel=1e-6)
+    assert scores["web"]["0.15"].bits_per_byte < math.log2(len(data.token_bytes))
 
 
 def test_two_evaluations_are_equal_and_leave_modes_weights_and_random_numbers_alone(data: Data) -> None:

@@ -12,7 +12,7 @@ import pytest
 import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from model.extend import over_extended
+from model.extend import over, rows_of_parts
 from pipeline.extension import extend_tokenizer, read_parts, words_of
 from pipeline.pretokens import WordTable
 from pipeline.tally import Tally
@@ -135,7 +135,7 @@ def test_a_prefix_space_and_tokens_that_take_in_their_neighbours_are_refused(tmp
 
 def test_a_new_row_is_the_mean_of_its_parts_and_old_rows_stay_to_the_bit() -> None:
     old = torch.randn(6, 4, generator=torch.Generator().manual_seed(1)).bfloat16()
-    grown = over_extended(old, {6: (0, 1), 7: (5,), 8: (2, 2, 3)}, 10)
+    grown = over(old, rows_of_parts({6: (0, 1), 7: (5,), 8: (2, 2, 3)}, 6, 10))
     assert grown.dtype == old.dtype
     assert torch.equal(grown[:6], old)
     rows = old.float()
@@ -143,11 +143,11 @@ def test_a_new_row_is_the_mean_of_its_parts_and_old_rows_stay_to_the_bit() -> No
     assert torch.equal(grown[7], old[5])
     assert torch.equal(grown[8], ((2 * rows[2] + rows[3]) / 3).bfloat16())
     assert torch.equal(grown[9], rows.mean(dim=0).bfloat16())
-    bias = over_extended(torch.arange(6.0), {6: (0, 1)}, 8)
+    bias = over(torch.arange(6.0), rows_of_parts({6: (0, 1)}, 6, 8))
     assert bias.tolist() == [0, 1, 2, 3, 4, 5, 0.5, 2.5]
 
 
 @pytest.mark.parametrize(("parts", "size"), [({6: (7,)}, 8), ({6: ()}, 8), ({5: (1,)}, 8), ({9: (1,)}, 8), ({}, 4)])
 def test_parts_of_another_tokenizer_are_refused(parts: dict[int, tuple[int, ...]], size: int) -> None:
     with pytest.raises(ValueError, match="a model of 6 ids cannot take the pieces"):
-        over_extended(torch.zeros(6, 2), parts, size)
+        rows_of_parts(parts, 6, size)

@@ -7,6 +7,8 @@ import pytest
 from pipeline.filters.settings import WebFilters
 from recipes.dump import dump
 from recipes.load import RecipeError, RecipeWarning, load, shipped
+from train.schedule import Schedule
+from train.settings import Start
 
 GOOD = """\
 name: tiny
@@ -154,8 +156,9 @@ def test_every_recipe_we_ship_loads_and_survives_being_written_out(path: Path, t
     written = tmp_path / "again.yaml"
     written.write_text(dump(recipe))
     again = load(written)
-    for part in ("name", "seed", "unit", "dedup", "packing", "model", "train"):
+    for part in ("name", "seed", "unit", "dedup", "packing", "model"):
         assert getattr(again, part) == getattr(recipe, part)
+    assert replace(again.train, start=recipe.train.start) == recipe.train  # whose path is made absolute, too
     assert replace(again.tokenizer, from_=recipe.tokenizer.from_) == recipe.tokenizer  # whose path is made absolute
     written.write_text(dump(again))
     assert load(written) == again
@@ -208,3 +211,43 @@ def test_a_language_that_is_often_mistaken_is_warned_of_with_file_line_and_key(t
     assert [str(one.message) for one in warned] == [
         f"{path}:4: sources.web.filters.languages: ms is often taken for another language; see docs/languages.md"
     ]
+
+
+def test_a_start_is_a_path_or_tells_more_and_is_written_out_absolute(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    for told, start in (
+        ("runs/base/checkpoints/step-00000010", Start(from_="runs/base/checkpoints/step-00000010")),
+        ("{from: a.pt, optimizer: keep, trust_pickle: true}", Start(from_="a.pt", optimizer="keep", trust_pickle=True)),
+    ):
+        path.write_text(GOOD.replace("train:\n", f"train:\n  start: {told}\n", 1))
+        recipe = load(path)
+        assert recipe.train.start == start
+        path.write_text(dump(recipe))
+        again = load(path).train.start
+        assert again == replace(start, from_=str(Path(start.from_).absolute()))
+
+
+@pytest.mark.parametrize(
+    ("start", "expected"),
+    [
+        ("{optimizer: keep}", "train.start: 'from' is missing"),
+        ("{from: a, optimizer: anew}", "train.start.optimizer: is one of 'fresh' or 'keep'"),
+        ("{from: a, layer: by-kind}", "train.start.layer: no such setting; did you mean 'layers'?"),
+        ("''", "train.start: from names a checkpoint's folder, a Hugging Face folder or a .pt file"),
+        ("[a]", "train.start: holds settings of its own"),
+    ],
+)
+def test_a_start_that_says_nothing_useful_is_refused(
+    told: Callable[[str], list[str]], start: str, expected: str
+) -> None:
+    (line,) = told(GOOD.replace("train:\n", f"train:\n  start: {start}\n", 1))
+    assert line.partition(": ")[2].startswith(expected)
+
+
+@pytest.mark.parametrize(("name", "phase"), [("modernbert-large", 0), ("anneal", 1)])
+def test_a_recipe_we_ship_starts_from_a_checkpoint_that_modernbert_base_will_save(name: str, phase: int) -> None:
+    schedule = Schedule(load(shipped()["modernbert-base"]).train)
+    start = load(shipped()[name]).train.start
+    assert start
+    steps = sum(schedule.steps_of(number) for number in range(phase + 1))
+    assert start.from_ == f"work/modernbert-base/checkpoints/step-{steps:08d}"

@@ -1,14 +1,26 @@
-"""StableAdamW follows its formula, tensor by tensor."""
+"""StableAdamW follows its formula, tensor by tensor, and torch-optimi's; AdamW follows torch's; in pieces as whole."""
 
 from __future__ import annotations
 
 import math
+import multiprocessing
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from optimi import StableAdamW as Optimi
+from optimi.utils import param_groups_weight_decay
+from safetensors.torch import load_file, save_file
 from torch import nn
 
-from train.optimizer import StableAdamW, debiased
+from model.bert import Bert
+from model.initialise import initialise
+from model.tensors import groups, tensors
+from tests.toy_sharded import NAMES, Tensors, outcome, rank, stepped
+from tests.toy_training import SHAPE
+from train.optimizer import AdamW, StableAdamW, debiased, optimizer_of
+from train.settings import Optimizer
 
 SHAPES = {"embedding": (50, 8), "matrix": (8, 16), "norm": (8,), "bias": (50,), "one": (1, 1)}
 BETAS, EPS = (0.9, 0.98), 1e-6
@@ -17,6 +29,10 @@ BETAS, EPS = (0.9, 0.98), 1e-6
 def parameters(seed: int = 0) -> dict[str, nn.Parameter]:
     drawn = torch.Generator().manual_seed(seed)
     return {name: nn.Parameter(torch.randn(shape, generator=drawn)) for name, shape in SHAPES.items()}
+
+
+def named_data() -> dict[str, torch.Tensor]:
+    return {name: p.detach() for name, p in parameters().items()}
 
 
 def gradients(step: int) -> dict[str, torch.Tensor]:
@@ -64,6 +80,103 @@ def test_a_hundred_steps_equal_the_formula() -> None:
     for name, p in named.items():
         expected = torch.tensor(reference.p[name], dtype=torch.float64)
         torch.testing.assert_close(p.detach().double().flatten(), expected, rtol=1e-5, atol=1e-6)
+
+
+def rates(step: int) -> dict[str, float]:
+    """Of a step of 100: two phases with peaks and decays of their own, each with a warm-up and a fall."""
+    peak, weight_decay = (1e-3, 0.01) if step < 60 else (3e-4, 0.002)
+    within = step % 60
+    return {
+        "lr": peak * min(1.0, (within + 1) / 20, (41 - within % 41) / 10),
+        "peak": peak,
+        "weight_decay": weight_decay,
+    }
+
+
+def spiky(step: int, p: torch.Tensor) -> torch.Tensor:
+    """Gradients of a tensor: mostly small, none for some rows, each seventh step up to 10,000 times as large."""
+    drawn = torch.Generator().manual_seed(1000 * step + p.numel())
+    gradient = torch.randn(p.shape, generator=drawn) * 10.0 ** (step % 3 - 3)
+    if step % 7 == 6:
+        gradient *= 10.0 ** (step % 5)
+    return gradient * (torch.rand(p.shape[0], generator=drawn) < 0.6).reshape(-1, *[1] * (p.dim() - 1))
+
+
+@torch.no_grad()
+def apart(ours: nn.Module, theirs: nn.Module) -> float:
+    """The largest difference between two weights."""
+    return max(
+        float((one - other).abs().max()) for one, other in zip(ours.parameters(), theirs.parameters(), strict=True)
+    )
+
+
+def test_a_hundred_steps_equal_those_of_torch_optimi() -> None:
+    """decouple_lr is how ModernBERT used it; max_lr follows the phase, which its own code forgot."""
+    ours, theirs = Tensors(named_data()), Tensors(named_data())
+    optimizer = StableAdamW(ours.named_parameters(), betas=BETAS, eps=EPS)
+    grouped = param_groups_weight_decay(theirs, 1e-4)  # what it begins with; each step has its own
+    peer = Optimi(grouped, lr=1e-3, betas=BETAS, eps=EPS, decouple_lr=True, foreach=False)
+    cut = 0
+    for step in range(100):
+        for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+            one.grad, other.grad = spiky(step, one), spiky(step, other)
+        given = rates(step)
+        optimizer.step(**given)
+        for group in peer.param_groups:
+            decay = given["weight_decay"] if group["weight_decay"] else 0.0
+            group.update(lr=given["lr"], max_lr=given["peak"], weight_decay=decay)
+        peer.step()
+        assert apart(ours, theirs) <= 1e-6, step
+        v = optimizer.exp_avg_sq["matrix"].clamp_min(EPS**2)
+        cut += float((spiky(step, ours.matrix) ** 2 / v).mean()) > 1  # type: ignore[arg-type]
+    assert 10 < cut < 90, "some steps are cut and some are not"
+
+
+def test_a_hundred_steps_of_adamw_equal_those_of_torch() -> None:
+    """Its weight decay is ours divided by the peak, because torch multiplies it by the rate."""
+    ours, theirs = Tensors(named_data()), Tensors(named_data())
+    optimizer = AdamW(ours.named_parameters(), betas=BETAS, eps=EPS)
+    decayed = [p for p in theirs.parameters() if p.dim() > 1]
+    kept = [p for p in theirs.parameters() if p.dim() == 1]
+    grouped: list[dict[str, Any]] = [{"params": decayed}, {"params": kept, "weight_decay": 0.0}]
+    peer = torch.optim.AdamW(grouped, betas=BETAS, eps=EPS)
+    for step in range(100):
+        for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+            one.grad, other.grad = spiky(step, one), spiky(step, other)
+        given = rates(step)
+        optimizer.step(**given)
+        peer.param_groups[0].update(lr=given["lr"], weight_decay=given["weight_decay"] / given["peak"])
+        peer.param_groups[1].update(lr=given["lr"])
+        peer.step()
+        assert apart(ours, theirs) <= 1e-6, step
+
+
+def test_a_recipe_names_the_optimizer() -> None:
+    for name, kind in (("stable-adamw", StableAdamW), ("adamw", AdamW)):
+        made = optimizer_of(Optimizer(name=name, betas=(0.8, 0.9), eps=1e-5), parameters().items())  # type: ignore[arg-type]
+        assert (type(made), made.betas, made.eps) == (kind, (0.8, 0.9), 1e-5)
+    assert type(optimizer_of(Optimizer(), parameters().items())) is StableAdamW
+
+
+def test_groups_tell_what_is_decayed_and_miss_no_parameter() -> None:
+    model = Bert(SHAPE, 264)
+    assert list(tensors(SHAPE, 264)) == [(name, tuple(p.shape)) for name, p in model.named_parameters()]
+    found = {group.name: group for group in groups(tensors(SHAPE, 264))}
+    assert {name: group.decays for name, group in found.items()} == {
+        "embedding": True, "matrices": True, "norms": False, "biases": False,
+    }  # fmt: skip
+    assert {name: group.tensors for name, group in found.items()} == {
+        "embedding": 1, "matrices": 4 * 4 + 1, "norms": 2 * 4 + 2, "biases": 1,
+    }  # fmt: skip
+    assert sum(group.parameters for group in found.values()) == SHAPE.parameters(264)
+
+    initialise(model, seed=1)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    for p in model.parameters():
+        p.grad = torch.zeros_like(p)
+    optimizer_of(Optimizer(), model.named_parameters()).step(lr=1e-3, peak=1e-3, weight_decay=0.5)
+    shrunk = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert len(shrunk) == found["embedding"].tensors + found["matrices"].tensors
 
 
 def test_the_first_step_goes_by_the_gradients_sign() -> None:
@@ -125,3 +238,31 @@ def test_the_norm_of_all_gradients_is_that_of_one_long_vector() -> None:
     ours.zero_grad()
     with pytest.raises(ValueError, match="embedding has no gradient"):
         ours.step(lr=1.0, peak=1.0, weight_decay=0.0)
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_parameters_in_pieces_are_stepped_as_whole_ones(tmp_path: Path, world: int) -> None:
+    """RMS, norm and moments are the whole tensor's, also where a tensor has fewer rows than there are processes."""
+    save_file({name: p.detach() for name, p in parameters().items()}, tmp_path / "parameters")
+    for step in range(6):
+        save_file(gradients(step), tmp_path / f"gradients-{step}")
+    expected = {}
+    for name in NAMES:
+        stood = outcome(stepped(name, tmp_path, sharded=False, steps=range(3)))
+        save_file({n: tensor for n, tensor in stood.items() if n != "grad_norm"}, tmp_path / f"{name}-3")
+        expected[name] = outcome(stepped(name, tmp_path, sharded=False, steps=range(6)))
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.toy_sharded"])
+    ranks = [context.Process(target=rank, args=(number, world, tmp_path)) for number in range(world)]
+    for process in ranks:
+        process.start()
+    for process in ranks:
+        process.join(60)
+        assert process.exitcode == 0
+    for name, plain in expected.items():
+        for number in range(world):
+            for of in ("", "on-"):
+                found = load_file(tmp_path / f"{name}-{of}{number}-of-{world}")
+                assert found.keys() == plain.keys()
+                for n, tensor in plain.items():
+                    assert (found[n] - tensor).norm() <= 1e-6 * tensor.norm(), (name, n)

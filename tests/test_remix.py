@@ -247,7 +247,7 @@ def test_the_audit_of_every_checkpoint_counts_the_orders_rows_and_tokens(data: P
         assert told == expected
         assert audits[state.state.step]["read"] == state.state.read
         found += 1
-    assert found == len(audits) == 8
+    assert (found, len(audits)) == (6, 8)  # the two that were saved to stop are not kept
 
 
 def test_an_audit_that_does_not_fit_the_order_is_told(data: Path, tmp_path: Path) -> None:

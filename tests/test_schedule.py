@@ -7,9 +7,11 @@ import math
 import pytest
 
 from packing.mixture import MixtureError
+from recipes.load import load, shipped
 from train.order import order_of
-from train.phase import Phase
-from train.schedule import Schedule, lr_factor
+from train.phase import Phase, Remix
+from train.rate import Decay, Warmup
+from train.schedule import Schedule, Step
 from train.settings import Batch, BatchWarmup, Evaluate, Optimizer, Train
 
 BASE = Train(
@@ -64,25 +66,127 @@ def test_the_batch_warms_up_by_levels_of_4239_steps() -> None:
     assert ends == pytest.approx([3.33, 10, 20, 33.3, 50], rel=2e-3)
 
 
+LARGE = Train(
+    optimizer=Optimizer(peak=5e-4),
+    batch=Batch(rows=4928, warmup=BatchWarmup(from_=448, over=10_000_000_000)),
+    phases=(
+        Phase(name="learn", tokens=900_000_000_000, context=1024, mix={"web": 1.0}, warmup=2_000_000_000),
+        Phase(
+            name="calm", tokens=819_000_000_000, context=1024, mix={"web": 1.0}, peak=5e-5, weight_decay=1e-6
+        ),
+        Phase(
+            name="lengthen", tokens=250_000_000_000, context=8192, mix={"web": 1.0}, peak=5e-5, weight_decay=1e-6,
+            rope=160_000.0,
+        ),
+        Phase(
+            name="settle", tokens=50_000_000_000, context=8192, mix={"web": 1.0}, peak=5e-5, weight_decay=1e-6,
+            rope=160_000.0, batch=624, decay="1-sqrt",
+        ),
+    ),
+)  # fmt: skip
+"""ModernBERT-large: its rate was too high after 900B tokens, so it went on with a tenth of peak and weight decay."""
+
+BILLION = 10**9
+
+
+def at(schedule: Schedule, tokens: float) -> Step:
+    """The step that reads the row at which the clock has so many tokens."""
+    g = 0
+    for phase in schedule.settings.phases:
+        if tokens < phase.rows * phase.context:
+            return schedule.step_with(g + int(tokens) // phase.context)
+        g, tokens = g + phase.rows, tokens - phase.rows * phase.context
+    return schedule.step_with(schedule.total - 1)
+
+
+def near(rate: float) -> object:
+    return pytest.approx(rate, rel=5e-3)
+
+
+def test_the_schedule_of_modernbert_base_at_chosen_tokens() -> None:
+    """From the recipe that is shipped. Its paper: 8e-4 after 3B, 3e-4 from 1.7T on, 1-sqrt over the last 50B."""
+    schedule = Schedule(load(shipped()["modernbert-base"]).train)
+    for billions, lr, rows in (
+        (0, 8e-14, 768),
+        (1.5, 4e-4, 768),
+        (3, 8e-4, 768),
+        (5, 8e-4, 1536),
+        (15, 8e-4, 2304),
+        (40, 8e-4, 3840),
+        (51, 8e-4, 4608),
+        (1699, 8e-4, 4608),
+        (1701, 3e-4, 576),
+        (1949, 3e-4, 576),
+        (1950 + 12.5, 3e-4 * (0.001 + 0.999 * 0.5), 576),
+        (1950 + 40.5, 3e-4 * (0.001 + 0.999 * 0.1), 576),
+    ):
+        step = at(schedule, billions * BILLION)
+        assert (step.lr, step.rows) == (near(lr), rows), billions
+        assert (step.weight_decay, step.mask) == (1e-5, 0.3)
+    assert at(schedule, 1e14).lr == pytest.approx(3e-7, rel=0.05)
+
+
+def test_the_schedule_of_modernbert_large_at_chosen_tokens() -> None:
+    schedule = Schedule(LARGE)
+    assert schedule.steps_of_a_level == 396
+    for billions, lr, decay, rows in (
+        (1, 2.5e-4, 1e-5, 1344),
+        (2, 5e-4, 1e-5, 2240),
+        (11, 5e-4, 1e-5, 4928),
+        (899, 5e-4, 1e-5, 4928),
+        (901, 5e-5, 1e-6, 4928),
+        (1800, 5e-5, 1e-6, 616),
+        (1969 + 12.5, 5e-5 * 0.5005, 1e-6, 624),
+    ):
+        step = at(schedule, billions * BILLION)
+        assert (step.lr, step.weight_decay, step.rows) == (near(lr), decay, rows), billions
+        assert step.peak == (5e-4 if billions < 900 else 5e-5)
+    assert schedule.steps_of(2) == pytest.approx(49_552, abs=15)
+    assert schedule.steps_of(3) == pytest.approx(9_780, abs=5)
+
+
+def test_the_schedule_of_ettin_at_chosen_tokens() -> None:
+    """Half of the peak at the end of the second phase, where the third begins, and 0.02 of it at the end."""
+    train = load(shipped()["ettin-150m"]).train
+    schedule = Schedule(train)
+    first, second, third = (phase.rows * phase.context for phase in train.phases)
+    for tokens, lr, mask in (
+        (1.5 * BILLION, 4e-4, 0.3),
+        (first - BILLION, 8e-4, 0.3),
+        (first, 8e-4, 0.3),
+        (first + second / 4, 8e-4 * 0.75, 0.3),
+        (first + second, 4e-4, 0.15),
+        (first + second + third / 4, 4e-4 * (0.04 + 0.96 * 0.5), 0.15),
+    ):
+        step = at(schedule, tokens)
+        assert (step.lr, step.mask) == (near(lr), mask), tokens
+    last = schedule.step_with(schedule.total - 1)
+    assert last.lr == pytest.approx(0.02 * 8e-4, rel=0.02)
+    ends = [phase.rate.at(phase.length) * (phase.peak or 8e-4) for phase in train.phases]
+    assert ends == pytest.approx([8e-4, 4e-4, 1.6e-5])
+    assert [train.batch_rows(phase) for phase in train.phases] == [4608] * 3
+    assert [phase.local_rope for phase in train.phases] == [1e4, 1e4, 1.6e5]
+
+
 def test_the_rate_rises_stays_and_falls() -> None:
     learn, lengthen, settle = BASE.phases
-    assert lr_factor(learn, 0) == 1e-10
-    assert lr_factor(learn, 1_500_000_000) == pytest.approx(0.5)
-    assert lr_factor(learn, 3_000_000_000) == lr_factor(learn, learn.tokens) == 1.0
-    assert lr_factor(lengthen, 0) == lr_factor(lengthen, lengthen.tokens) == 1.0
-    assert lr_factor(settle, 0) == 1.0
+    assert learn.rate.at(0) == 1e-10
+    assert learn.rate.at(1_500_000_000) == pytest.approx(0.5)
+    assert learn.rate.at(3_000_000_000) == learn.rate.at(learn.tokens) == 1.0
+    assert lengthen.rate.at(0) == lengthen.rate.at(lengthen.tokens) == 1.0
+    assert settle.rate.at(0) == 1.0
     for share in (0.01, 0.25, 0.5, 0.9):
         expected = 0.001 + 0.999 * (1 - math.sqrt(share))
-        assert lr_factor(settle, int(share * settle.tokens)) == pytest.approx(expected)
-    assert lr_factor(settle, settle.tokens) == pytest.approx(0.001)
-    assert lr_factor(settle, settle.tokens + 8191) == pytest.approx(0.001)
+        assert settle.rate.at(int(share * settle.tokens)) == pytest.approx(expected)
+    assert settle.rate.at(settle.tokens) == pytest.approx(0.001)
+    assert settle.rate.at(settle.tokens + 8191) == pytest.approx(0.001)
 
 
 def test_a_phase_may_warm_up_before_it_decays() -> None:
     both = phase(warmup=200, decay="1-sqrt")
-    assert lr_factor(both, 100) == pytest.approx(0.5)
-    assert lr_factor(both, 200) == 1.0
-    assert lr_factor(both, 400) == pytest.approx(0.001 + 0.999 * 0.5)
+    assert both.rate.at(100) == pytest.approx(0.5)
+    assert both.rate.at(200) == 1.0
+    assert both.rate.at(400) == pytest.approx(0.001 + 0.999 * 0.5)
 
 
 def test_each_phase_has_its_own_peak() -> None:
@@ -115,11 +219,122 @@ def test_steps_cover_all_rows_once_and_cross_no_border() -> None:
     assert {step.rows for step in steps if step.phase == 1} == {2, 1}  # 8 rows of 10 tokens are 2 of 40
 
 
-@pytest.mark.parametrize("at", [0, 1, 5, 13])
-def test_a_run_that_goes_on_has_the_same_steps_left(at: int) -> None:
+@pytest.mark.parametrize("place", [0, 1, 5, 13])
+def test_a_run_that_goes_on_has_the_same_steps_left(place: int) -> None:
     schedule = Schedule(Train(batch=Batch(rows=4), phases=(phase(tokens=300), phase(name="q", tokens=205))))
     steps = list(schedule.steps())
-    assert list(schedule.steps(steps[at].number, steps[at].g)) == steps[at:]
+    assert list(schedule.steps(steps[place].number, steps[place].g)) == steps[place:]
+
+
+@pytest.mark.parametrize("over", [1, 100, 450, 900, 1230])
+@pytest.mark.parametrize("rows", [2, 6, 8])
+def test_the_step_of_any_row_and_the_sizes_of_steps_are_those_that_are_walked_through(over: int, rows: int) -> None:
+    schedule = Schedule(
+        Train(
+            batch=Batch(rows=rows, warmup=BatchWarmup(from_=2, over=over)),
+            phases=(phase(name="a", tokens=1234), phase(name="b", tokens=990, context=20, batch=3)),
+        )
+    )
+    steps = list(schedule.steps())
+    for step in steps:
+        for g in range(step.g, step.g + step.rows):
+            assert schedule.step_with(g) == step
+    for number in (0, 1):
+        mine = [step.rows for step in steps if step.phase == number]
+        told = [level.rows for level in schedule.levels(number) for _ in range(level.steps)]
+        assert told[:-1] == mine[:-1]
+        assert mine[-1] <= told[-1]
+        assert schedule.steps_of(number) == len(mine)
+
+
+def test_a_phase_may_have_a_batch_and_a_weight_decay_of_its_own() -> None:
+    """At a peak of 4e-4 a step takes away what it is asked to, whatever the first phase's peak was."""
+    schedule = Schedule(
+        Train(
+            batch=Batch(rows=8),
+            phases=(phase(), phase(name="b", peak=4e-4, weight_decay=0.0), phase(name="c", context=40, batch=5)),
+        )
+    )
+    found = [(step.rows, step.weight_decay, step.peak) for step in map(schedule.step_with, schedule.starts[:3])]
+    assert found == [(8, 1e-5, 8e-4), (8, 0.0, 4e-4), (5, 1e-5, 8e-4)]
+
+
+def test_what_is_stable_and_the_last_step_before_the_rate_falls() -> None:
+    """Steps of 40 tokens; the decay begins at token 650 of the phase, within the step from 640 on."""
+    schedule = Schedule(
+        Train(
+            batch=Batch(rows=4),
+            phases=(
+                phase(name="a", warmup=100, decay=Decay(over=350)),
+                phase(name="b", decay="linear"),
+                phase(name="c"),
+                phase(name="d", warmup=100, decay="cosine"),
+            ),
+        )
+    )
+    steps = list(schedule.steps())
+    last = [step for step in steps if schedule.before_a_decay(step)]
+    assert [(step.phase, (step.g - schedule.starts[step.phase]) * 10) for step in last] == [(0, 640), (3, 80)]
+    for step in steps:
+        warm = (step.g - schedule.starts[step.phase]) * 10 >= schedule.settings.phases[step.phase].rate.warmup.over
+        assert schedule.stable(step) == (step.lr == step.peak or not warm), step
+    assert [schedule.stable(step) for step in steps if step.phase == 1][:2] == [True, False]
+
+
+RUN = Train(
+    batch=Batch(rows=4),
+    phases=(
+        phase(name="a", warmup=100, decay=Decay(shape="linear", over=300)),
+        phase(name="b", peak=1e-4, mask=0.15),
+        phase(name="c", decay="1-sqrt"),
+    ),
+)
+"""Each phase has 25 steps of 4 rows."""
+
+
+def test_a_run_is_known_by_what_has_shaped_it_so_far() -> None:
+    """Of the phase under way neither where it will end nor a decay that has not begun."""
+
+    def shaped(g: int, at: int = 0, **changes: object) -> object:
+        phases = [*RUN.phases]
+        phases[at] = phase(**{"name": "a", "warmup": 100, "decay": Decay(shape="linear", over=300), **changes}
+                           if at == 0 else {"name": "b", "peak": 1e-4, "mask": 0.15, **changes})  # fmt: skip
+        return Schedule(Train(batch=RUN.batch, phases=tuple(phases))).shaped(g)
+
+    early, falling, done = 60, 80, 100
+    for g in (early, falling, done):
+        assert shaped(g) == Schedule(RUN).shaped(g)
+    for words in ({"ends": 900}, {"ends": 5000}, {"decay": None}, {"decay": Decay(over=350)}):
+        assert shaped(early, **words) == shaped(early)
+        assert shaped(falling, **words) != shaped(falling)
+        assert shaped(done, **words) != shaped(done)
+    assert shaped(early, remix=(Remix(at=700, mix={"web": 1.0}),)) == shaped(early)
+    for changes in (
+        {"mask": 0.2}, {"weight_decay": 1e-6}, {"peak": 1e-4}, {"rope": 2e4}, {"local_rope": 2e4}, {"warmup": 90},
+        {"warmup": Warmup(over=100, from_=0.1)}, {"tokens": 1100}, {"decay": Decay(over=450)}, {"ends": 700},
+    ):  # fmt: skip
+        assert shaped(early, **changes) != shaped(early), changes
+        assert shaped(0, **changes) == []
+    assert shaped(done, at=1, mask=0.05) == shaped(done)  # what has not begun may change
+    assert shaped(done + 4, at=1, mask=0.05) != shaped(done + 4)
+    assert shaped(done + 4, at=1, ends=1500) == shaped(done + 4)
+
+
+def test_a_run_from_before_a_setting_came_to_be_is_known_again() -> None:
+    """What runs of the first release say of their phases, word by word."""
+    old = [
+        {"name": "learn", "tokens": 1000, "context": 10, "mix": {"web": 1.0}, "temperature": None, "warmup": 100,
+         "peak": None, "rope": 10000.0, "decay": None, "mask": 0.3},
+        {"name": "settle", "tokens": 500, "context": 10, "mix": {"web": 1.0}, "temperature": None, "warmup": 0,
+         "peak": 3e-4, "rope": 160000.0, "decay": "1-sqrt", "mask": 0.3},
+    ]  # fmt: skip
+    phases = (
+        phase(name="learn", warmup=100),
+        phase(name="settle", tokens=500, peak=3e-4, rope=160_000.0, decay="1-sqrt"),
+    )
+    schedule = Schedule(Train(batch=Batch(rows=4), phases=phases))
+    for g in (4, 60, 100, 104, 120, 150):
+        assert schedule.shaped(g) == old[: 1 if g <= 100 else 2]
 
 
 def test_the_clock_passes_each_multiple_in_exactly_one_step() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import tarfile
 import zlib
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from commands.run import prepare
-from commands.trace import TraceError, ordered, traced
+from commands.trace import TraceError, ordered, told, traced
 from packing.quarantine import Quarantine
 from pipeline.engines.run import Engine
 from pipeline.ingest.reading import UnreadableFile
@@ -21,6 +22,7 @@ from tests.conftest import bertmill
 from tests.toy_recipe import toy_recipe
 from train.metrics import read_metrics
 from train.phase import Remix
+from train.skipped import Row, Skipped, Spike
 
 
 def test_a_row_leads_back_to_its_documents_and_their_raw_records(whole: Path) -> None:
@@ -154,3 +156,21 @@ def test_rows_in_quarantine_are_marked_and_changed_mixtures_keep_the_name_of_the
     assert [row["row"] for row in ordered(marked, whole, "0:60") if row.get("left_out")] == [
         row["row"] for row in rows if (row["source"], row["index"]) == (bad["source"], bad["index"])
     ]
+
+
+def test_a_row_that_was_left_out_after_a_spike_says_so(whole: Path, tmp_path: Path) -> None:
+    """By `order` and by `trace`, with the spike's own words; rows beside it and before it are as they were."""
+    recipe = load(whole / "recipe.yaml")
+    work = tmp_path / "work"
+    shutil.copytree(whole, work, symlinks=True)
+    before = list(ordered(recipe, work, "0:60"))
+    row = Row(row=40, source=before[40]["source"], index=before[40]["index"], loss=11.5, text="")
+    Skipped.read(work).plus(
+        Spike(step=6, since=38, context=traced(work, 40)["context"], why="the loss is nan", loss=1.0, rows=(row,))
+    )
+    after = list(ordered(recipe, work, "0:60"))
+    assert after[40] == {**before[40], "left_out": True}
+    assert after[:40] == before[:40]
+    shown = told(traced(work, 40))
+    assert "not learned from: step 6: the loss is nan; its own loss was 11.5" in shown
+    assert "not learned from" not in told(traced(work, 41))

@@ -59,12 +59,17 @@ def document(source: str, number: int) -> str:
 
 def shards_at(folder: Path, tokenizer: Path, source: str, context: int, documents: range, files: int = 2) -> Path:
     """Packed rows of some documents of a source."""
+    return shards_of(folder, tokenizer, {number: document(source, number) for number in documents}, context, files)
+
+
+def shards_of(folder: Path, tokenizer: Path, texts: Mapping[int, str], context: int, files: int = 2) -> Path:
+    """Packed rows of documents by number."""
     encoder = Encoder(tokenizer)
     infos = []
     folder.mkdir(parents=True)
     for unit in range(files):
-        numbers = list(documents)[unit::files]
-        ids, lengths = encoder.encode([document(source, number) for number in numbers])
+        numbers = list(texts)[unit::files]
+        ids, lengths = encoder.encode([texts[number] for number in numbers])
         rows = rows_of_unit(
             ids.astype(encoder.dtype),
             lengths,
@@ -164,5 +169,5 @@ def unmasked(batch: Read) -> list[int]:
         stood = part.input_ids.clone()
         real = part.labels != IGNORED
         stood[part.masked[real]] = part.labels[real]
-        ids += [token for token in stood.tolist() if token != PAD]
+        ids += stood[: part.tokens].tolist()
     return ids

@@ -3,6 +3,7 @@
     checkpoints/step-00000123/
         model.safetensors       weights under Hugging Face's names; equal runs give equal bytes
         optimizer.safetensors   exp_avg.<name>, exp_avg_sq.<name>
+        average.safetensors     the running mean of the weights, where there is one
         tokenizer.json          what the weights' words are
         state.json              counters, phase, evaluation, and the settings that shaped all this
 
@@ -13,8 +14,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,46 +29,13 @@ from model.bert import Bert
 from model.hub import Imported
 from model.settings import Shape
 from pipeline.files import hash_of, sealed, sync, unbroken
-from train.audit import Read
+from train.average import SHARE
 from train.optimizer import StableAdamW
+from train.retention import Kept
+from train.snapshot import Files, largest, refuse, snapshot
+from train.state import CheckpointError, State
 
-
-class CheckpointError(Exception):
-    """A checkpoint that cannot be gone on from; the message says which, why, and what to do."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class State:
-    """`state.json`: where a run stands and what it is."""
-
-    step: int
-    """Steps done."""
-    g: int
-    """Rows read: the whole state of the data."""
-    tokens: int
-    """Tokens read, without padding."""
-    phase: str
-    context: int
-    """The longest rows so far."""
-    rope: float
-    """RoPE base of global layers."""
-    local_rope: float
-    """RoPE base of local layers."""
-    finished: bool
-    """Whether this is the end of the run."""
-    loss: float
-    """Of the last step."""
-    evaluation: Mapping[str, Any] | None
-    """The scores of each source at this step, if it was evaluated."""
-    vocab: int
-    shape: Mapping[str, Any]
-    identity: Mapping[str, Any]
-    """All that shaped the weights so far: a run goes on only under the same (train.job.Job.identity)."""
-    versions: Mapping[str, str]
-    read: Read = field(default_factory=dict)
-    """What was read of each source in each phase, in rows and tokens (train.audit): the sum over all ranks."""
-    hashes: Mapping[str, str] = field(default_factory=dict)
-    """Of the other files of the folder, filled in as it is written."""
+__all__ = ["Checkpoint", "CheckpointError", "State", "adopt", "newest", "open_checkpoint", "save", "verify"]
 
 
 @dataclass(frozen=True)
@@ -79,17 +48,13 @@ class Checkpoint:
 
         mend  what else can be done where the order of rows differs
         """
-        theirs, ours = dict(_leaves(self.state.identity)), dict(_leaves(json.loads(json.dumps(identity))))
-        changes = [
-            f"{name}: {theirs.get(name, 'none')} -> {ours.get(name, 'none')}"
-            for name in sorted(theirs.keys() | ours.keys())
-            if theirs.get(name) != ours.get(name)
-        ]
+        changes = self.state.changes(identity)
         if changes:
+            told = [f"{name}: {theirs} -> {ours}" for name, (theirs, ours) in changes.items()][:5]
             more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
-            other = f" {mend}" if mend and theirs.get("order") != ours.get("order") else ""
+            other = f" {mend}" if mend and "order" in changes else ""
             raise CheckpointError(
-                f"{self.folder} belongs to another run ({'; '.join(changes[:5])}{more}). Restore these settings, start "
+                f"{self.folder} belongs to another run ({'; '.join(told)}{more}). Restore these settings, start "
                 f"the training over with --redo train, or train in another folder with --work.{other}"
             )
 
@@ -97,16 +62,25 @@ class Checkpoint:
         """Put weights, moments and RoPE as they were. Raises CheckpointError for a damaged file."""
         try:
             _put(model, self.read("model.safetensors"))
-            optimizer.load(self.read("optimizer.safetensors"), self.state.step)
+            t = self.state.step if self.state.t is None else self.state.t
+            optimizer.load(self.read("optimizer.safetensors"), t)
         except ValueError as fault:
             raise self._damaged(str(fault)) from None
         model.set_rope(self.state.rope, self.state.local_rope)
 
-    def model(self) -> Bert:
-        """The trained model, to be used or exported. Raises CheckpointError for a damaged file."""
+    def model(self, *, averaged: bool = False) -> Bert:
+        """The trained model, to be used or exported. Raises CheckpointError for a damaged file.
+
+        averaged  with the running mean of the weights; CheckpointError where the run took none
+        """
+        if averaged and not self.state.averaged:
+            raise CheckpointError(f"{self.folder} has no average of weights; give train: average to a run to have one")
         model = Bert(Shape(**self.state.shape), self.state.vocab)
+        name = "average.safetensors" if averaged else "model.safetensors"
         try:
-            _put(model, self.read("model.safetensors"))
+            weights = self.read(name)
+            weights.pop(SHARE, None)
+            _put(model, weights)
         except ValueError as fault:
             raise self._damaged(str(fault)) from None
         model.set_rope(self.state.rope, self.state.local_rope)
@@ -135,23 +109,31 @@ class Checkpoint:
         )
 
 
-def save(folder: Path, state: State, model: Bert, optimizer: StableAdamW, tokenizer: Path) -> Path:
-    """Write folder/step-<step>; a fault or kill on the way leaves what stood there before."""
-    for left in folder.glob("*.draft"):
-        shutil.rmtree(left)
-    weights = {name: p.detach() for name, p in model.named_parameters()}  # tied ones once
-    files = {"model.safetensors": weights, "optimizer.safetensors": optimizer.state()}
-    return _write(folder / f"step-{state.step:08d}", state, files, tokenizer)
+def save(
+    folder: Path,
+    state: State,
+    model: Bert,
+    optimizer: StableAdamW,
+    tokenizer: Path,
+    averaged: Mapping[str, Tensor] | None = None,
+) -> Path:
+    """Write folder/step-<step>; a fault or kill on the way leaves what stood there before.
+
+    Raises CheckpointError where the disk does not take it, or values are no number.
+    """
+    return write(folder, state, snapshot(model, optimizer, averaged), tokenizer)
 
 
 def adopt(imported: Imported, tokenizer: Path, folder: Path) -> Path:
     """Write weights that came from elsewhere as a checkpoint: of no run, after no step, without an optimizer's state.
 
-    Raises CheckpointError where the folder holds something already.
+    Raises CheckpointError where the folder holds something already, or the weights have values that are no number.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CheckpointError(f"{folder}: holds something already; name a folder that is not there yet")
     own = dict(Bert(imported.shape, imported.vocab).named_parameters())
+    weights = {name: imported.weights[name] for name in own}
+    refuse({name: largest(tensor) for name, tensor in weights.items()})
     state = State(
         step=0,
         g=0,
@@ -168,7 +150,7 @@ def adopt(imported: Imported, tokenizer: Path, folder: Path) -> Path:
         identity={"imported": True},
         versions={"torch": torch.__version__},
     )
-    return _write(folder, state, {"model.safetensors": {name: imported.weights[name] for name in own}}, tokenizer)
+    return _write(folder, state, {"model.safetensors": weights}, tokenizer)
 
 
 def verify(folder: Path) -> dict[str, int | float]:
@@ -189,38 +171,81 @@ def verify(folder: Path) -> dict[str, int | float]:
     return {"step": state.step, "rows": state.g, "tokens": state.tokens, "tensors": tensors}
 
 
-def _write(whole: Path, state: State, files: Mapping[str, Mapping[str, Tensor]], tokenizer: Path) -> Path:
-    """Fill a draft, make it durable, and give it its name."""
-    draft = whole.with_name(f"{whole.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
+def write(folder: Path, state: State, files: Files, tokenizer: Path) -> Path:
+    """Write folder/step-<step> of a snapshot, and clear away what was cut off before. Raises CheckpointError."""
+    for left in folder.glob("*.draft"):
+        shutil.rmtree(left, ignore_errors=True)
+    return _write(folder / f"step-{state.step:08d}", state, files, tokenizer)
+
+
+def _write(place: Path, state: State, files: Files, tokenizer: Path) -> Path:
+    """Fill a draft, make it durable, and give it its name; of a fault nothing is left. Raises CheckpointError."""
+    draft, gone = _draft(place, "new"), _draft(place, "old")
     try:
+        draft.mkdir(parents=True)
         for name, tensors in files.items():
             save_file(dict(tensors), draft / name, metadata={"format": "pt"})
-    except SafetensorError as fault:  # what it makes of a full disk
-        shutil.rmtree(draft)
+        shutil.copyfile(tokenizer, draft / "tokenizer.json")
+        hashes = {path.name: hash_of(path) for path in sorted(draft.iterdir())}
+        signed = asdict(replace(state, averaged="average.safetensors" in files, hashes=hashes))
+        (draft / "state.json").write_bytes(sealed(signed))
+        for path in sorted(draft.iterdir()):
+            path.chmod(0o644)  # safetensors writes for the owner alone
+            sync(path)
+        sync(draft)
+        if place.exists():  # what somebody began to delete, or of a step that was done again
+            place.rename(gone)
+        draft.rename(place)
+        sync(place.parent)
+    except (OSError, SafetensorError) as fault:  # the latter is what safetensors makes of a full disk
+        shutil.rmtree(draft, ignore_errors=True)
         raise CheckpointError(
-            f"{whole}: cannot be written ({fault}). Make room and run the same command again; "
+            f"{place}: cannot be written ({fault}). Make room and run the same command again; "
             "the checkpoint before it stands."
         ) from None
-    shutil.copyfile(tokenizer, draft / "tokenizer.json")
-    hashes = {path.name: hash_of(path) for path in sorted(draft.iterdir())}
-    signed = asdict(replace(state, hashes=hashes))
-    (draft / "state.json").write_bytes(sealed(signed))
-    for path in sorted(draft.iterdir()):
-        path.chmod(0o644)  # safetensors writes for the owner alone
-        sync(path)
-    sync(draft)
-    shutil.rmtree(whole, ignore_errors=True)  # what stands there without a state.json is no checkpoint
-    draft.rename(whole)
-    sync(whole.parent)
-    return whole
+    shutil.rmtree(gone, ignore_errors=True)
+    return place
+
+
+def remove(checkpoint: Path) -> None:
+    """Take a checkpoint away, in one stroke: no kill or power cut leaves half of one in its place.
+
+    Raises CheckpointError.
+    """
+    try:
+        gone = _draft(checkpoint, "old")
+        checkpoint.rename(gone)
+        sync(checkpoint.parent)
+    except OSError as fault:
+        raise CheckpointError(f"{checkpoint}: cannot be removed ({fault}); remove it by hand") from None
+    shutil.rmtree(gone, ignore_errors=True)  # the next save takes what is left
+
+
+def _draft(checkpoint: Path, which: str) -> Path:
+    """A name beside a checkpoint's for what is none yet, or no longer; nothing is there."""
+    draft = checkpoint.with_name(f"{checkpoint.name}.{which}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    return draft
 
 
 def newest(folder: Path) -> Checkpoint | None:
     """The last whole checkpoint, or None."""
-    whole = [path.parent for path in folder.glob("step-*/state.json") if path.parent.suffix != ".draft"]
-    return open_checkpoint(max(whole, key=lambda path: (len(path.name), path.name))) if whole else None
+    found = whole_ones(folder)
+    return open_checkpoint(max(found, key=lambda path: (len(path.name), path.name))) if found else None
+
+
+def standing(folder: Path) -> dict[Path, tuple[int, Kept, bool]]:
+    """The whole checkpoints, as train.retention.superseded takes them. One whose state is damaged is let be."""
+    found = {}
+    for path in whole_ones(folder):
+        with suppress(CheckpointError):
+            state = open_checkpoint(path).state
+            found[path] = state.step, state.kept, state.finished
+    return found
+
+
+def whole_ones(folder: Path) -> list[Path]:
+    return [path.parent for path in folder.glob("step-*/state.json") if path.parent.suffix != ".draft"]
 
 
 def open_checkpoint(folder: Path) -> Checkpoint:
@@ -247,15 +272,3 @@ def _put(model: Bert, weights: Mapping[str, Tensor]) -> None:
         if tensor.shape != weights[name].shape:
             raise ValueError(f"{name} has shape {tuple(weights[name].shape)}, not {tuple(tensor.shape)}")
         tensor.copy_(weights[name])
-
-
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Nested settings -> (dotted name, plain value)."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _leaves(inner, f"{name}.{key}" if name else str(key))
-    elif isinstance(value, list) and any(isinstance(inner, Mapping) for inner in value):
-        for at, inner in enumerate(value):
-            yield from _leaves(inner, f"{name}.{at}")
-    else:
-        yield name, value

@@ -12,10 +12,15 @@ class DeviceError(Exception):
     """The device that was asked for is not there."""
 
 
-def choose(name: str | None) -> torch.device:
-    """The device of that name, or the first GPU, or the CPU. Raises DeviceError for a GPU that is not there."""
+def choose(name: str | None, number: int = 0) -> torch.device:
+    """The device of that name, or the GPU of that number, or the CPU where there is no GPU.
+
+    Raises DeviceError for a GPU that is not there.
+    """
+    if name is None and torch.cuda.is_available():
+        name = f"cuda:{number}"
     if name is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cpu")
     try:
         device = torch.device(name)
     except RuntimeError:
@@ -24,15 +29,19 @@ def choose(name: str | None) -> torch.device:
         raise DeviceError(f"training runs on cpu or cuda, not on '{name}'")
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise DeviceError(f"device '{name}' was asked for, but PyTorch sees {torch.cuda.device_count()} GPUs; use cpu")
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
     return device
 
 
-def use_threads(count: int | None) -> int:
-    """Compute on so many CPU threads, or on as many as this process may use; how many that is.
+def use_threads(count: int | None, beside: int = 1) -> int:
+    """Compute on so many CPU threads, or on this process's share of those it may use; how many that is.
+
+    beside  processes of the training on this machine, which share them
 
     Sums are cut by the number of threads, so equal bits need equal numbers.
     """
-    count = count or len(os.sched_getaffinity(0))
+    count = count or max(1, len(os.sched_getaffinity(0)) // beside)
     torch.set_num_threads(count)
     return count
 

@@ -6,14 +6,16 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import accumulate
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from model.settings import Shape
 from packing.arrival import located
 from packing.mixture import Order
+from train.schedule import Schedule
 from train.settings import Train
+from train.start import print_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,20 +48,23 @@ class Job:
     def metrics(self) -> Path:
         return self.folder / "metrics.jsonl"
 
+    @cached_property
+    def started(self) -> str:
+        """Hash of the weights that the recipe starts from; asked for once, as a parent may go while the run goes on."""
+        return print_of(self.settings.start) if self.settings.start else ""
+
     def identity(self, order: Order, g: int) -> dict[str, Any]:
         """All that shapes the weights after g rows: what is read later may still change, and so may the mixture.
 
         When to save and evaluate shapes nothing, a microbatch's size only the last bits. Rows are known by the hashes
         of their shards, whatever made them. Raises MixtureError beyond the last row.
         """
-        settings = asdict(self.settings)
-        starts = accumulate((phase.rows for phase in self.settings.phases), initial=0)
-        begun = [phase for phase, start in zip(settings["phases"], starts, strict=False) if start < g]
-        for phase in begun:
-            del phase["remix"]  # as far as it was read it is in the order's print
+        settings = self.settings
+        shaped = {"optimizer": asdict(settings.optimizer), "batch": asdict(settings.batch)}
         return {
             "seed": self.seed,
-            "train": {"optimizer": settings["optimizer"], "batch": settings["batch"], "phases": begun},
+            **({"start": self.started} if settings.start else {}),
+            "train": {**shaped, "phases": Schedule(settings).shaped(g)},
             "model": asdict(self.shape),
             "tokenizer": hashlib.sha256(self.tokenizer.read_bytes()).hexdigest()[:16],
             "order": order.fingerprint_of(g),

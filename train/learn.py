@@ -1,19 +1,16 @@
-"""One batch -> one update of the weights: the loss is the mean over the masked tokens of the whole batch."""
+"""One batch -> gradients of the mean loss over the masked tokens of the whole batch, and of each row its own loss."""
 
 from __future__ import annotations
-
-import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from model.attention import Segments
-from model.bert import Bert
 from train.batches import IGNORED, Batch, Microbatch
 from train.devices import precision
 from train.masking import key_of
-from train.optimizer import StableAdamW
+from train.ranks import Spread
 from train.schedule import Step
 
 
@@ -21,59 +18,46 @@ class TrainError(Exception):
     """Training cannot go on; the message names the step and its rows."""
 
 
-def learn(model: Bert, optimizer: StableAdamW, batch: Batch, *, weight_decay: float, seed: int) -> tuple[float, float]:
-    """Take the batch's step down its gradients -> (loss, norm of the gradients).
+def gradients(spread: Spread, batch: Batch, guessed: int) -> Tensor:
+    """Set the parameters' gradients to those of the step's loss -> () float32: this rank's share of the loss.
 
-    Raises TrainError, and leaves the weights as they were, where there is nothing to guess or the loss is no number.
-    """
-    step, where = batch.step, _where(batch.step)
-    if not batch.guessed:
-        raise TrainError(f"{where}: no token is masked; raise the phase's mask, or pack longer rows")
-    optimizer.zero_grad()
-    total = gradients(model, batch, seed)
-    loss, norm = float(total), float(optimizer.grad_norm())
-    if not (math.isfinite(loss) and math.isfinite(norm)):
-        raise TrainError(
-            f"{where}: the loss is {loss:g} and the gradients' norm {norm:g}. The weights were left as they were; "
-            "look at these rows, or lower the peak."
-        )
-    optimizer.step(lr=step.lr, peak=step.peak, weight_decay=weight_decay)
-    return loss, norm
-
-
-def gradients(model: Bert, batch: Batch, seed: int) -> Tensor:
-    """Add the gradients of the batch's loss to the parameters' -> () the loss.
+    guessed  masked tokens of all ranks
 
     The microbatches' losses are sums over their masked tokens, divided by the number in the whole batch, which is known
-    beforehand: how rows are cut into microbatches changes nothing but rounding (and which tokens are dropped out).
+    beforehand: how rows are cut into microbatches and shared among ranks changes nothing but rounding. The exchange of
+    gradients divides by the number of ranks, which the loss is multiplied by.
     """
-    model.train()
-    total = torch.zeros((), device=model.decoder.bias.device)
-    for part in batch.microbatches:
-        if not len(part.labels):
-            continue
-        torch.manual_seed(dropout_seed(seed, part.g))
-        loss = summed_loss(model, part) / batch.guessed
-        loss.backward()  # type: ignore[no-untyped-call]
+    last = len(batch.microbatches) - 1
+    total = torch.zeros((), device=next(spread.model.parameters()).device)
+    for number, part in enumerate(batch.microbatches):
+        with spread.exchanging(number == last):
+            loss = summed_loss(spread, part)
+            (loss * (spread.world / guessed)).backward()  # type: ignore[no-untyped-call]
         total += loss.detach()
-    return total
+    return total / guessed
 
 
-def summed_loss(model: Bert, part: Microbatch) -> Tensor:
+def summed_loss(spread: Spread, part: Microbatch) -> Tensor:
     """() float32: the surprise over all masked tokens of a microbatch, in nats."""
-    device = model.decoder.bias.device
+    return losses(spread, part).sum()
+
+
+def losses(spread: Spread, part: Microbatch) -> Tensor:
+    """(K,) float32: the surprise at each masked token of a microbatch, in nats; 0 where `masked` is filled up."""
+    device = next(spread.model.parameters()).device
     here = part.to(device)
     segments = Segments(cu_seqlens=here.cu_seqlens, tokens=len(here.input_ids), longest=here.longest)
     with precision(device):
-        logits = model(here.input_ids, segments, here.masked)
-    return F.cross_entropy(logits.float(), here.labels, ignore_index=IGNORED, reduction="sum")
+        logits = spread.forward(here.input_ids, segments, here.masked, here.seeds)
+    return F.cross_entropy(logits.float(), here.labels, ignore_index=IGNORED, reduction="none")
 
 
-def dropout_seed(seed: int, g: int) -> int:
-    """For the microbatch that begins with row g: the same whenever it is come to, on a fresh run or a resumed one."""
-    low, high = key_of("dropout", seed, g)
-    return high << 31 | low >> 1  # PyTorch takes 63 bits
+def dropout_key(seed: int) -> int:
+    """Of all that is dropped out in a run (train.seeds.seeds_of): 64 bits."""
+    low, high = key_of("dropout", seed)
+    return high << 32 | low
 
 
-def _where(step: Step) -> str:
+def told(step: Step) -> str:
+    """A step and its rows, as faults name them."""
     return f"step {step.number + 1} (rows {step.g} to {step.g + step.rows - 1})"

@@ -1,62 +1,63 @@
-"""Rows -> weights: one step after another, from the newest checkpoint or from fresh weights to the end of the run.
+"""Rows -> weights: one step after another, from the newest checkpoint or the run's start to the end of the run.
 
-What step n does is a function of (job, n): its rows by the order, its masks by row number, its dropout by the first
-row of each microbatch, its rate by the clock. So a run that was stopped, wherever, ends with the bits of one that was
-not (CPU, as many threads).
+What step n does is a function of (job, n): its rows by the order, its masks and dropout by row number, its rate by the
+clock. So a run that was stopped, wherever, ends with the bits of one that was not (CPU, as many threads and processes),
+and any number of processes learns the same up to rounding.
 """
 
 from __future__ import annotations
 
-import math
 import platform
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import closing
-from dataclasses import asdict, dataclass, field, replace
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from model.bert import Bert
-from model.initialise import initialise
 from packing.encode import Encoder
 from packing.mixture import Order, check_epochs
 from packing.shards import Shards
-from train.audit import Audit
 from train.batches import Batch, Reader, ahead
-from train.checkpoint import Checkpoint, CheckpointError, State, newest, save
+from train.checkpoint import Checkpoint, CheckpointError, newest
+from train.deterministic import deterministic
 from train.devices import choose, use_threads
-from train.evaluate import evaluate
 from train.job import Job, Result
-from train.learn import TrainError, learn
+from train.journal import Notify, journal
+from train.learn import TrainError, dropout_key
+from train.learner import Learner, assemble, event
 from train.masking import key_of, words_of
-from train.metrics import Metrics, Record
-from train.optimizer import StableAdamW
+from train.milestones import Milestones
 from train.order import order_of
+from train.profile import Profiled, profiled
+from train.ranks import RankError, Ranks, joined
+from train.rewind import refuse_more, suspected, told_of, went_back
+from train.saver import Saver
 from train.schedule import Schedule, Step
-from train.settings import LOCAL_ROPE
+from train.skipped import Skipped
+from train.speed import Left, flops_of, peak_flops, speed_of
+from train.spikes import Why
+from train.stop import asked_to_stop
 
 __all__ = ["TrainError", "train"]
-
-Notify = Callable[[Record], None]
 
 
 def train(
     job: Job, *, device: str | None = None, until: int | None = None, notify: Notify = lambda record: None
 ) -> Result:
-    """Train to the end, or until so many steps are done, from wherever the folder stands. Once finished,
-    it returns at once.
+    """Train to the end, or until so many steps are done or SIGTERM comes, from wherever the folder stands. Once
+    finished, it returns at once. Under torchrun all its processes train together.
 
     notify  takes the records of metrics.jsonl as they come, and what was resumed and saved (train.metrics.console_line)
 
     Raises CheckpointError for a folder of another run, MixtureError for a mix that the rows cannot give, TrainError for
-    a loss that is no number, and DeviceError, ShardError, EncodeError.
+    a loss that stays no number, StartError for weights that cannot be begun with, RankError where another process
+    failed, and DeviceError, ShardError, EncodeError, SkippedError, TrackerError.
     """
     shards = {key: Shards(folder) for key, folder in sorted(job.shards.items())}
-    order = order_of(job.settings, {key: len(rows) for key, rows in shards.items()}, job.seed)
+    skipped = Skipped.read(job.folder)
+    order = _order(job, shards, skipped)
     check_epochs(order.epochs(apart=job.apart), dict.fromkeys(order.names, job.max_epochs))
     start = newest(job.checkpoints)
     if start:
@@ -64,7 +65,8 @@ def train(
         if start.state.g == order.total or (until is not None and until <= start.state.step):
             return replace(_result(start), finished=start.state.g == order.total)
 
-    chosen, threads = choose(device), use_threads(job.threads)
+    ranks = Ranks.of_environment()
+    chosen, threads = choose(device, ranks.local), use_threads(job.threads, ranks.beside)
     encoder = Encoder(job.tokenizer)
     reader = Reader(
         settings=job.settings,
@@ -73,35 +75,54 @@ def train(
         words=words_of(job.tokenizer),
         key=key_of("mask", job.seed),
         pad_id=encoder.pad if chosen.type == "cuda" else None,
+        dropped=dropout_key(job.seed) if job.shape.dropout else None,
+        rank=ranks.rank,
+        world=ranks.world,
     )
     versions = {"torch": torch.__version__, "python": platform.python_version(), "threads": str(threads)}
-    with torch.random.fork_rng([chosen] if chosen.type == "cuda" else []):
-        run = _fresh(job, reader, encoder, chosen)
-        run.versions = versions
-        if start:
-            run.restore(start)
-        with closing(Metrics(job.metrics, run.step)) as metrics:
-            run.go(metrics, notify, until)
+    with deterministic(job.settings.deterministic), joined(ranks, chosen), ExitStack() as held:
+        learner = assemble(job, encoder.vocab_size, ranks, chosen, start)
+        stop = held.enter_context(asked_to_stop())
+        told = held.enter_context(journal(job, ranks, learner.step, notify))
+        milestones = Milestones(
+            job=job,
+            ranks=ranks,
+            schedule=Schedule(job.settings),
+            heldout={name: Shards(folder) for name, folder in sorted(job.heldout.items())},
+            words=reader.words,
+            token_bytes=encoder.token_bytes(),
+            device=chosen,
+            versions={**versions, "processes": str(ranks.world)},
+            journal=told,
+            saver=held.enter_context(Saver(job.checkpoints, job.settings.keep)),
+        )
+        profile = job.settings.profile if ranks.leads else None
+        peak = peak_flops(chosen)
+        run = Run(
+            reader=reader,
+            skipped=skipped,
+            learner=learner,
+            milestones=milestones,
+            profile=held.enter_context(profiled(profile, job.folder, chosen)),
+            peak=peak and peak * ranks.world,
+            stop=stop,
+        )
+        run.go(until, start)
+        ranks.wait()  # the first one has saved by then
+    return reached(job)
+
+
+def reached(job: Job) -> Result:
+    """Where a training stands that has saved something."""
     final = newest(job.checkpoints)
     assert final, "the last step is always saved"
     return _result(final)
 
 
-def _fresh(job: Job, reader: Reader, encoder: Encoder, device: torch.device) -> Run:
-    model = Bert(job.shape, encoder.vocab_size)
-    initialise(model, job.seed)
-    model.to(device)
-    settings = job.settings.optimizer
-    return Run(
-        job=job,
-        schedule=Schedule(job.settings),
-        reader=reader,
-        heldout={name: Shards(folder) for name, folder in sorted(job.heldout.items())},
-        token_bytes=encoder.token_bytes(),
-        model=model,
-        optimizer=StableAdamW(model.named_parameters(), betas=settings.betas, eps=settings.eps),
-        device=device,
-    )
+def _order(job: Job, shards: Mapping[tuple[str, int], Shards], skipped: Skipped) -> Order:
+    """The order of rows, without those that made a loss leap."""
+    settings = replace(job.settings, quarantine=(*job.settings.quarantine, *skipped.quarantine()))
+    return order_of(settings, {key: len(rows) for key, rows in shards.items()}, job.seed)
 
 
 def check(job: Job, order: Order, start: Checkpoint) -> None:
@@ -119,7 +140,8 @@ def check(job: Job, order: Order, start: Checkpoint) -> None:
     start.check(
         job.identity(order, g),
         f"The mixture can change from here on: leave each phase's mix as it was and give phase '{phase.name}' "
-        f"remix: [{{at: {read}, mix: {{...}}}}]. A quarantine can begin here with since: {g}",
+        f"remix: [{{at: {read}, mix: {{...}}}}]. A quarantine can begin here with since: {g}. "
+        f"Phase '{phase.name}' can end elsewhere, too: leave its tokens as they were and give it ends: {read} or more",
     )
 
 
@@ -128,136 +150,151 @@ def _result(checkpoint: Checkpoint) -> Result:
     return Result(checkpoint=checkpoint.folder, **{name: getattr(checkpoint.state, name) for name in kept})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Leap:
+    """A step that was not taken."""
+
+    batch: Batch
+    why: Why
+
+
 @dataclass(kw_only=True, eq=False)
 class Run:
-    """A training on its way. What changes: model, optimizer, and the counters at the end."""
+    """A training on its way. What changes: the learner, and the rows that are skipped."""
 
-    job: Job
-    schedule: Schedule
     reader: Reader
-    heldout: Mapping[str, Shards]
-    token_bytes: npt.NDArray[np.int32]
-    model: Bert
-    optimizer: StableAdamW
-    device: torch.device
-    versions: Mapping[str, str] = field(default_factory=dict)
-    step: int = 0
-    g: int = 0
-    audit: Audit = field(default_factory=Audit)
-    """What was read of each source in each phase."""
-    loss: float = math.nan
-    resumed: Checkpoint | None = None
+    skipped: Skipped
+    learner: Learner
+    milestones: Milestones
+    profile: Profiled
+    peak: float | None
+    """FLOP/s of all ranks' devices together, where it is known."""
+    stop: Callable[[], bool]
 
-    def restore(self, start: Checkpoint) -> None:
-        start.restore(self.model, self.optimizer)
-        self.step, self.g, self.audit = start.state.step, start.state.g, Audit.of(start.state.read)
-        self.resumed = start
+    def __post_init__(self) -> None:
+        self.job, self.ranks, self.schedule = self.milestones.job, self.milestones.ranks, self.milestones.schedule
+        self.journal = self.milestones.journal
+        self.left = Left(self.schedule.tokens(self.schedule.total), self.schedule.tokens(self.learner.g))
 
-    def go(self, metrics: Metrics, notify: Notify, until: int | None) -> None:
-        """Learn from step to step; record, evaluate and save where it is due."""
-        if self.resumed:
-            notify(self._event("resumed", self.resumed.state.phase, checkpoint=str(self.resumed.folder)))
-        began, first = time.perf_counter(), self.schedule.tokens(self.g)
-        total = self.schedule.tokens(self.schedule.total)
-        steps = islice(self.schedule.steps(self.step, self.g), None if until is None else until - self.step)
+    def go(self, until: int | None, start: Checkpoint | None) -> None:
+        """Learn to the end, or `until`, or SIGTERM; back to the last checkpoint wherever the loss leaps."""
+        if start:
+            self.journal.tell(event(self.job, self.learner, "resumed", checkpoint=str(start.folder)))
+        else:
+            self.journal.write(event(self.job, self.learner, "started", **{"from": self.learner.started}))
+            if self.job.settings.start:
+                self.milestones.before(self.learner)
+        while leap := self._stretch(until):
+            self._rewind(leap)
+
+    def _stretch(self, until: int | None) -> Leap | None:
+        """Learn from step to step, and do what is due after each; the step that could not be taken, if there is one."""
+        learner = self.learner
+        steps = islice(self.schedule.steps(learner.step, learner.g), None if until is None else until - learner.step)
         with closing(ahead(self.reader.read, steps)) as batches:
-            for batch, waited in _timed(batches):
-                record = self._learned(batch, waited)
-                metrics.write(record)
-                clock = self.schedule.tokens(self.g)
-                left = (time.perf_counter() - began) * (total - clock) / (clock - first)
-                notify({**record, "share": clock / total, "left": left})
-                self._keep(batch.step, metrics, notify, stops=self.step == until)
+            for batch, waited in self._timed(batches):
+                began = time.perf_counter()
+                guessed, tokens, flops, stops = self._agreed(batch)
+                phase = self.job.settings.phases[batch.step.phase]
+                learner.model.set_rope(phase.rope, phase.local_rope)
+                if why := learner.learn(batch, int(guessed), self.ranks, stretch=self._mixture(batch.step)):
+                    return Leap(batch=batch, why=why)
+                learner.tokens += int(tokens)
+                learner.audit.add(phase.name, batch.read)
+                if learner.averaged:
+                    learner.averaged.update(int(tokens))
+                self._record(batch.step, tokens, flops, waited, time.perf_counter() - began)
+                self.profile.step(learner.step)
+                ends = bool(stops) or learner.step == until
+                self.milestones.after(batch.step, learner, self.reader.order, stops=ends)
+                if ends:
+                    self._ended(asked=bool(stops))
+                    return None
+        self._ended(asked=False)
+        return None
 
-    def _learned(self, batch: Batch, waited: float) -> Record:
-        """Take the step, move the counters on, and tell what happened."""
-        began = time.perf_counter()
-        step, phase = batch.step, self.job.settings.phases[batch.step.phase]
-        self.model.set_rope(phase.rope, LOCAL_ROPE)
-        self.loss, norm = learn(
-            self.model,
-            self.optimizer,
-            batch,
-            weight_decay=self.job.settings.optimizer.weight_decay,
-            seed=self.job.seed,
+    def _ended(self, *, asked: bool) -> None:
+        self.milestones.saver.wait()
+        self.milestones.tell_saved()
+        if asked and (last := newest(self.job.checkpoints)):
+            told = event(self.job, self.learner, "stopped", signal="SIGTERM", checkpoint=str(last.folder))
+            self.journal.tell(told)
+
+    def _agreed(self, batch: Batch) -> list[float]:
+        """Over all ranks: masked tokens, tokens, FLOPs, and whether to stop after this step."""
+        *sums, failed = self.ranks.sum(
+            [
+                batch.guessed,
+                batch.tokens,
+                flops_of(batch, self.job.shape, self.learner.model.vocab),
+                self.stop(),
+                0.0,
+            ]
         )
-        self.step, self.g = step.number + 1, step.g + step.rows
-        self.audit.add(phase.name, batch.read)
-        seconds = time.perf_counter() - began + waited
-        return self._event(
-            "step",
-            phase.name,
-            rows=[step.g, self.g],
-            tokens=self.audit.tokens,
-            loss=self.loss,
-            lr=step.lr,
-            grad_norm=norm,
-            tokens_per_second=sum(counts.tokens for counts in batch.read.values()) / seconds,
-            data_wait=waited,
-            seconds=seconds,
-        )
+        if failed:
+            raise RankError("another process of this training has failed, and said why")
+        return sums
 
-    def _keep(self, step: Step, metrics: Metrics, notify: Notify, *, stops: bool) -> None:
-        """Evaluate and save after this step, if that is due."""
-        settings, phase = self.job.settings, self.job.settings.phases[step.phase].name
-        saves = self.schedule.passes(step, settings.save_every) or self.schedule.ends_a_phase(step)
-        every = settings.evaluate.every
-        finished = self.g == self.schedule.total
-        scores: dict[str, Any] | None = None
-        if self.heldout and (finished or (saves if every is None else self.schedule.passes(step, every))):
-            scores = self._scores()
-            record = self._event("evaluation", phase, tokens=self.audit.tokens, sources=scores)
-            metrics.write(record)
-            notify(record)
-        if saves or stops:
-            self.audit.check(settings, self.reader.order, self.g)
-            metrics.write(self._event("audit", phase, rows=self.g, read=self.audit.told(settings)))
-            metrics.sync()  # no line may be younger than the checkpoint that it belongs to
-            folder = save(
-                self.job.checkpoints, self._state(step, scores), self.model, self.optimizer, self.job.tokenizer
-            )
-            notify(self._event("saved", phase, checkpoint=str(folder)))
+    def _timed(self, batches: Generator[Batch]) -> Iterator[tuple[Batch, float]]:
+        """Each batch with the seconds that it was waited for. The other ranks learn of a fault before it is raised."""
+        while True:
+            began = time.perf_counter()
+            try:
+                batch = next(batches, None)
+            except Exception:
+                self.ranks.sum([0.0, 0.0, 0.0, 0.0, 1.0])
+                raise
+            if batch is None:
+                return
+            yield batch, time.perf_counter() - began
 
-    def _scores(self) -> dict[str, Any]:
-        scores = evaluate(
-            self.model,
-            self.heldout,
-            self.job.settings.evaluate,
-            words=self.reader.words,
-            token_bytes=self.token_bytes,
-            device=self.device,
-        )
-        return {name: asdict(score) for name, score in scores.items()}
+    def _mixture(self, step: Step) -> int:
+        """Number of the mixture that the step reads: another one may have another loss."""
+        return int(self.reader.order.rows(step.g, step.g + 1)["phase"][0])
 
-    def _state(self, step: Step, scores: dict[str, Any] | None) -> State:
-        phases = self.job.settings.phases
-        return State(
-            step=self.step,
-            g=self.g,
-            tokens=self.audit.tokens,
-            read=self.audit.told(self.job.settings),
-            phase=phases[step.phase].name,
-            context=max(phase.context for phase in phases[: step.phase + 1]),
-            rope=phases[step.phase].rope,
-            local_rope=LOCAL_ROPE,
-            finished=self.g == self.schedule.total,
-            loss=self.loss,
-            evaluation=scores,
-            vocab=self.model.vocab,
-            shape=asdict(self.job.shape),
-            identity=self.job.identity(self.reader.order, self.g),
-            versions=self.versions,
+    def _record(self, step: Step, tokens: float, flops: float, waited: float, learned: float) -> None:
+        learner, seconds = self.learner, waited + learned
+        done = self.schedule.tokens(learner.g)
+        self.journal.write(
+            event(
+                self.job,
+                learner,
+                "step",
+                rows=[step.g, learner.g],
+                tokens=learner.tokens,
+                loss=learner.loss,
+                lr=step.lr,
+                grad_norm=learner.norm,
+                **speed_of(int(tokens), int(flops), seconds, self.peak),
+                data_wait=waited,
+                seconds=seconds,
+            ),
+            share=done / self.left.total,
+            left=self.left.seconds(done),
         )
 
-    def _event(self, kind: str, phase: str, **more: Any) -> dict[str, Any]:
-        return {"kind": kind, "step": self.step, "phase": phase, **more}
-
-
-def _timed(batches: Generator[Batch]) -> Iterator[tuple[Batch, float]]:
-    """Each batch with the seconds that it was waited for."""
-    while True:
-        began = time.perf_counter()
-        batch = next(batches, None)
-        if batch is None:
-            return
-        yield batch, time.perf_counter() - began
+    def _rewind(self, leap: Leap) -> None:
+        """Skip the rows at fault from here on, and go back to before anything was learned from them."""
+        job, milestones = self.job, self.milestones
+        milestones.saver.wait()
+        milestones.tell_saved()
+        self.ranks.wait()
+        start = newest(job.checkpoints)
+        back, step = (start.state.g, start.state.step) if start else (0, 0)
+        spike = suspected(
+            self.learner,
+            self.reader,
+            self.ranks,
+            leap.batch.step,
+            why=str(leap.why),
+            tokenizer=job.tokenizer,
+            back=back,
+            again=went_back(self.skipped, step),
+        )
+        self.skipped = self.skipped.plus(spike) if self.ranks.leads else self.skipped
+        self.skipped = self.ranks.gather(self.skipped)[0]
+        self.learner = assemble(job, self.learner.model.vocab, self.ranks, milestones.device, start)
+        self.journal.rewind(self.learner.step)
+        self.journal.write(told_of(spike, job, self.learner, start))
+        refuse_more(self.skipped, step, job.settings.spikes)
+        self.reader = replace(self.reader, order=_order(job, self.reader.shards, self.skipped))

@@ -1,0 +1,76 @@
+"""A step whose loss leapt -> the rows that are likely at fault, what is told of it, and when to give up."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from train.batches import Reader
+from train.checkpoint import Checkpoint
+from train.job import Job
+from train.learn import TrainError
+from train.learner import Learner, event
+from train.metrics import Record
+from train.ranks import Ranks
+from train.schedule import Schedule, Step
+from train.settings import Spikes
+from train.skipped import SKIPPED, Skipped, Spike
+from train.suspects import named, offenders, row_losses
+
+MOST = 16_384
+"""Rows that are left out at once, but for a step that has more."""
+
+
+def suspected(
+    learner: Learner, reader: Reader, ranks: Ranks, step: Step, *, why: str, tokenizer: Path, back: int, again: int
+) -> Spike:
+    """What is to be left out so that a step does not leap once more; all ranks work it out together.
+
+    back   row of the run to which it goes back
+    again  times that it went back there before
+
+    At first these are the rows of the step whose losses stand out, as the weights were before it. If it leaps again on
+    the way from the same checkpoint, what did the harm was learned earlier: then all rows of the last 4, 16, 64 ...
+    steps are, as far back as the checkpoint and the phase go.
+    """
+    mine = row_losses(learner.spread, reader, step)
+    losses = {row: loss for part in ranks.gather(mine) for row, loss in part.items()}
+    decode = Tokenizer.from_file(str(tokenizer)).decode
+    first, last = step.g, step.g + step.rows
+    if again:
+        begun = Schedule(reader.settings).starts[step.phase]
+        first = max(back, begun, last - min(4**again * step.rows, max(MOST, step.rows)))
+    numbers = list(range(first, last)) if again else offenders(losses)
+    rows = named(reader.order, reader.shards, numbers, losses, decode)
+    context = reader.settings.phases[step.phase].context
+    return Spike(step=step.number + 1, since=first, context=context, why=why, loss=learner.loss, rows=rows)
+
+
+def told_of(spike: Spike, job: Job, learner: Learner, start: Checkpoint | None) -> Record:
+    """The record of a rewind to where the learner stands now."""
+    return event(
+        job,
+        learner,
+        "spike",
+        at=spike.step,
+        loss=spike.loss,
+        why=spike.why,
+        rows=[{"source": row.source, "context": spike.context, "row": row.index} for row in spike.rows],
+        checkpoint=str(start.folder) if start else None,
+    )
+
+
+def went_back(skipped: Skipped, step: int) -> int:
+    """Times that the run went back from behind this step: how often it could not come on from there."""
+    return sum(spike.step > step for spike in skipped.spikes)
+
+
+def refuse_more(skipped: Skipped, step: int, settings: Spikes | None) -> None:
+    """Raise TrainError where the run has gone back to this step too often: then it is not the rows."""
+    allowed, last = (settings or Spikes()).rewinds, skipped.spikes[-1]
+    if went_back(skipped, step) > allowed:
+        raise TrainError(
+            f"step {last.step} (row {last.since} and on): {last.why}, and the run went back to step {step} {allowed} "
+            f"times. Lower the peak, or look at the rows in {SKIPPED} with bertmill trace; or raise spikes.rewinds"
+        )

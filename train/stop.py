@@ -1,0 +1,28 @@
+"""A scheduler's SIGTERM -> the training saves where it stands and ends well, instead of losing what it did."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def asked_to_stop() -> Iterator[Callable[[], bool]]:
+    """Gives a function that says whether SIGTERM has come. Python lets the main thread alone take signals: in any
+    other thread the program keeps its own way with them."""
+    came = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield came.is_set
+        return
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        came.set()
+
+    before = signal.signal(signal.SIGTERM, note)
+    try:
+        yield came.is_set
+    finally:
+        signal.signal(signal.SIGTERM, before)
