@@ -1,0 +1,1 @@
+"""What the proofs that the trainer learns have in common."""
