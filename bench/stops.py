@@ -56,12 +56,19 @@ def _any_moment(process: subprocess.Popen[bytes], folder: Path, rng: random.Rand
 
 
 def _while_saving(process: subprocess.Popen[bytes], folder: Path, rng: random.Random) -> None:
-    began = time.monotonic()
+    began, at = time.monotonic(), time.time()
     while process.poll() is None and time.monotonic() - began < PATIENCE:
-        if any((folder / "checkpoints").glob("*.draft")):
+        if any(_since(draft, at) for draft in (folder / "checkpoints").glob("*.draft")):  # not one that a kill left
             time.sleep(rng.uniform(0, 0.01))
             return
         time.sleep(0.0005)
+
+
+def _since(path: Path, at: float) -> bool:
+    try:
+        return path.stat().st_mtime >= at
+    except FileNotFoundError:  # renamed meanwhile
+        return False
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from recipes.plan import documents, evaluated, stages
 from recipes.recipe import Recipe
 from recipes.rows import held_out_name, pack_name
 from recipes.settle import settled_by_run
+from train.stop import before_training
 
 EVERY = 10.0
 """Seconds between the steps that are told."""
@@ -121,7 +122,8 @@ def together(recipe: Recipe, path: Path, workspace: Path, processes: int | None,
     from train.loop import reached
 
     if (processes or default_processes()) == 1:
-        result = train(recipe, workspace, _say)
+        with before_training():
+            result = train(recipe, workspace, _say)
     else:
         os.environ[LAUNCHED] = "1"
         launch(this_command("train", str(path), "--work", str(workspace)), processes or default_processes())
@@ -137,7 +139,7 @@ def as_one_of_several(recipe: Recipe, workspace: Path) -> None:
     from train.ranks import Ranks
 
     leads = Ranks.of_environment().leads
-    with only_one(workspace) if leads and LAUNCHED not in os.environ else nullcontext():
+    with before_training(), only_one(workspace) if leads and LAUNCHED not in os.environ else nullcontext():
         train(recipe, workspace, _say if leads else lambda line: None)
 
 
