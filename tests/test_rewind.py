@@ -135,6 +135,17 @@ def test_a_step_whose_rows_are_all_left_out_is_passed_over(run: tuple[Job, Resul
     assert fourth["loss"] == third["loss"]
 
 
+@pytest.mark.parametrize(("sigma", "found"), [(12, 1), (18, 0)])
+def test_a_row_that_stands_out_is_found_by_two_thirds_of_sigma(
+    sigma: int, found: int, run: tuple[Job, Result, list[Any]], tmp_path: Path
+) -> None:
+    """The row lies about 10 deviations above: between 8 and 12 the step is looked at, below 12 it is let by."""
+    spikes = Spikes(window=64, sigma=sigma)
+    told = replace(run[0], folder=tmp_path / "run", settings=replace(SETTINGS, spikes=spikes))
+    assert train(told, device="cpu").finished
+    assert sum(len(spike.rows) for spike in Skipped.read(told.folder).spikes) == found
+
+
 def test_a_run_that_goes_back_too_often_gives_up(tmp_path: Path) -> None:
     mine = replace(poisoned(tmp_path), settings=replace(SETTINGS, spikes=Spikes(window=64, rewinds=0)))
     with pytest.raises(TrainError, match=r"went back to step 50 0 times. Lower the peak, or look at"):

@@ -21,7 +21,7 @@ from train.job import Job
 from train.learn import TrainError, gradients, told
 from train.optimizer import StableAdamW, optimizer_of
 from train.ranks import Ranks, Spread, spread
-from train.schedule import Schedule
+from train.schedule import Schedule, Step
 from train.spikes import Detector, Why
 from train.start import begin
 
@@ -45,13 +45,16 @@ class Learner:
     loss: float = math.nan
     """Of the last step that learned anything."""
     norm: float = math.nan
+    """Of all gradients together, before that step."""
+    measured: bool = False
+    """Whether the step at hand has rows to learn from."""
 
     @property
     def model(self) -> Bert:
         return self.spread.model
 
-    def learn(self, batch: Batch, guessed: int, ranks: Ranks, *, stretch: int) -> Why | None:
-        """Take the batch's step down its gradients and move the counters on; or leave all as it is and say why.
+    def measure(self, batch: Batch, guessed: int, ranks: Ranks, *, stretch: int) -> Why | None:
+        """Work out the batch's loss and gradients, and say why its step should perhaps not be taken.
 
         guessed  masked tokens of all ranks
         stretch  number of the mixture that is read: another one may have another loss
@@ -61,15 +64,20 @@ class Learner:
         step, (read,) = batch.step, ranks.sum([len(batch.numbers)])
         if read and not guessed:
             raise TrainError(f"{told(step)}: no token is masked; raise the phase's mask, or pack longer rows")
-        if read:
-            self.optimizer.zero_grad()
-            share = gradients(self.spread, batch, guessed)
-            (self.loss,), self.norm = ranks.sum([float(share)]), float(self.optimizer.grad_norm())
-            if why := self.detector.look(self.loss, self.norm, stretch, step.rows):
-                return why
+        self.measured = bool(read)
+        if not read:
+            return None
+        self.optimizer.zero_grad()
+        share = gradients(self.spread, batch, guessed)
+        (self.loss,), self.norm = ranks.sum([float(share)]), float(self.optimizer.grad_norm())
+        return self.detector.look(self.loss, self.norm, stretch, step.rows)
+
+    def take(self, step: Step, *, stretch: int) -> None:
+        """Go down the gradients that were measured, and move the counters on; a step without rows moves them alone."""
+        if self.measured:
+            self.detector.accept(self.loss, stretch, step.rows)
             self.optimizer.step(lr=step.lr, peak=step.peak, weight_decay=step.weight_decay)
         self.step, self.g = step.number + 1, step.g + step.rows
-        return None
 
 
 def assemble(job: Job, vocab: int, ranks: Ranks, device: torch.device, start: Checkpoint | None) -> Learner:
@@ -78,7 +86,7 @@ def assemble(job: Job, vocab: int, ranks: Ranks, device: torch.device, start: Ch
     with torch.random.fork_rng([]):  # a module draws weights as it is made
         model = Bert(job.shape, vocab)
     optimizer = optimizer_of(settings.optimizer, model.named_parameters())
-    started = "random weights"
+    started = "started from random weights"
     if start:
         start.restore(model, optimizer)
         started = start.state.start

@@ -32,13 +32,14 @@ from train.milestones import Milestones
 from train.order import order_of
 from train.profile import Profiled, profiled
 from train.ranks import RankError, Ranks, joined
-from train.rewind import refuse_more, suspected, told_of, went_back
+from train.rewind import Leap, refuse_more, suspected, told_of, went_back
 from train.saver import Saver
 from train.schedule import Schedule, Step
 from train.skipped import Skipped
 from train.speed import Left, flops_of, peak_flops, speed_of
 from train.spikes import Why
 from train.stop import asked_to_stop
+from train.suspects import offenders, row_losses
 
 __all__ = ["TrainError", "train"]
 
@@ -150,14 +151,6 @@ def _result(checkpoint: Checkpoint) -> Result:
     return Result(checkpoint=checkpoint.folder, **{name: getattr(checkpoint.state, name) for name in kept})
 
 
-@dataclass(frozen=True, kw_only=True)
-class Leap:
-    """A step that was not taken."""
-
-    batch: Batch
-    why: Why
-
-
 @dataclass(kw_only=True, eq=False)
 class Run:
     """A training on its way. What changes: the learner, and the rows that are skipped."""
@@ -197,8 +190,12 @@ class Run:
                 guessed, tokens, flops, stops = self._agreed(batch)
                 phase = self.job.settings.phases[batch.step.phase]
                 learner.model.set_rope(phase.rope, phase.local_rope)
-                if why := learner.learn(batch, int(guessed), self.ranks, stretch=self._mixture(batch.step)):
-                    return Leap(batch=batch, why=why)
+                stretch = self._mixture(batch.step)
+                if (why := learner.measure(batch, int(guessed), self.ranks, stretch=stretch)) and (
+                    leap := self._leap(batch.step, why)
+                ):
+                    return leap
+                learner.take(batch.step, stretch=stretch)
                 learner.tokens += int(tokens)
                 learner.audit.add(phase.name, batch.read)
                 if learner.averaged:
@@ -212,6 +209,13 @@ class Run:
                     return None
         self._ended(asked=False)
         return None
+
+    def _leap(self, step: Step, why: Why) -> Leap | None:
+        """Look at the step row by row, by all ranks together; one that is only suspicious may come out clean."""
+        mine = row_losses(self.learner.spread, self.reader, step)
+        losses = {row: loss for part in self.ranks.gather(mine) for row, loss in part.items()}
+        rows = offenders(losses, sure=why.sure)
+        return Leap(step=step, why=why, losses=losses, rows=rows) if rows else None
 
     def _ended(self, *, asked: bool) -> None:
         self.milestones.saver.wait()
@@ -282,11 +286,9 @@ class Run:
         start = newest(job.checkpoints)
         back, step = (start.state.g, start.state.step) if start else (0, 0)
         spike = suspected(
-            self.learner,
+            leap,
             self.reader,
-            self.ranks,
-            leap.batch.step,
-            why=str(leap.why),
+            loss=self.learner.loss,
             tokenizer=job.tokenizer,
             back=back,
             again=went_back(self.skipped, step),

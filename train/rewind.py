@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -12,39 +14,49 @@ from train.job import Job
 from train.learn import TrainError
 from train.learner import Learner, event
 from train.metrics import Record
-from train.ranks import Ranks
 from train.schedule import Schedule, Step
 from train.settings import Spikes
 from train.skipped import SKIPPED, Skipped, Spike
-from train.suspects import named, offenders, row_losses
+from train.spikes import Why
+from train.suspects import named
 
 MOST = 16_384
 """Rows that are left out at once, but for a step that has more."""
 
 
-def suspected(
-    learner: Learner, reader: Reader, ranks: Ranks, step: Step, *, why: str, tokenizer: Path, back: int, again: int
-) -> Spike:
-    """What is to be left out so that a step does not leap once more; all ranks work it out together.
+@dataclass(frozen=True, kw_only=True)
+class Leap:
+    """A step that was not taken."""
 
+    step: Step
+    why: Why
+    losses: Mapping[int, float]
+    """Of its rows, by their numbers in the run."""
+    rows: Sequence[int]
+    """Those that are likely at fault."""
+
+
+def suspected(leap: Leap, reader: Reader, *, loss: float, tokenizer: Path, back: int, again: int) -> Spike:
+    """What is to be left out so that a step does not leap once more.
+
+    loss   of the step
     back   row of the run to which it goes back
     again  times that it went back there before
 
-    At first these are the rows of the step whose losses stand out, as the weights were before it. If it leaps again on
-    the way from the same checkpoint, what did the harm was learned earlier: then all rows of the last 4, 16, 64 ...
-    steps are, as far back as the checkpoint and the phase go.
+    At first these are the rows of the step that stand out. If it leaps again on the way from the same checkpoint, what
+    did the harm was learned earlier: then all rows of the last 4, 16, 64 ... steps are, as far back as the checkpoint
+    and the phase go.
     """
-    mine = row_losses(learner.spread, reader, step)
-    losses = {row: loss for part in ranks.gather(mine) for row, loss in part.items()}
-    decode = Tokenizer.from_file(str(tokenizer)).decode
+    step, numbers = leap.step, leap.rows
     first, last = step.g, step.g + step.rows
     if again:
         begun = Schedule(reader.settings).starts[step.phase]
         first = max(back, begun, last - min(4**again * step.rows, max(MOST, step.rows)))
-    numbers = list(range(first, last)) if again else offenders(losses)
-    rows = named(reader.order, reader.shards, numbers, losses, decode)
+        numbers = range(first, last)
+    decode = Tokenizer.from_file(str(tokenizer)).decode
+    rows = named(reader.order, reader.shards, numbers, leap.losses, decode)
     context = reader.settings.phases[step.phase].context
-    return Spike(step=step.number + 1, since=first, context=context, why=why, loss=learner.loss, rows=rows)
+    return Spike(step=step.number + 1, since=first, context=context, why=str(leap.why), loss=loss, rows=rows)
 
 
 def told_of(spike: Spike, job: Job, learner: Learner, start: Checkpoint | None) -> Record:

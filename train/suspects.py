@@ -20,6 +20,8 @@ from train.skipped import Row
 CUT = 3.5
 """Modified z-score, 0.6745 (x - median) / MAD, above which a value is an outlier (Iglewicz and Hoaglin, How to Detect
 and Handle Outliers, 1993)."""
+FAR = 10.0
+"""The same for a row of a step that is only suspicious: three times as far as makes an outlier."""
 NORMAL = 0.6745
 """Median absolute deviation of a normal distribution whose standard deviation is 1."""
 
@@ -44,8 +46,10 @@ def row_losses(spread: Spread, reader: Reader, step: Step) -> dict[int, float]:
     return found
 
 
-def offenders(losses: Mapping[int, float]) -> list[int]:
+def offenders(losses: Mapping[int, float], *, sure: bool = True) -> list[int]:
     """The rows whose loss stands out above the others': no number, or a modified z-score above 3.5. All if none does.
+
+    sure  or else only those that stand out by far, above 10, which may be none
 
     Where more than half of the rows are equal, MAD is 0 and any that lies above them stands out.
     """
@@ -55,7 +59,8 @@ def offenders(losses: Mapping[int, float]) -> list[int]:
         return bad
     middle = median(losses.values())
     mad = median(abs(loss - middle) for loss in losses.values())
-    return sorted(row for row, loss in losses.items() if NORMAL * (loss - middle) > CUT * mad) or sorted(losses)
+    out = sorted(row for row, loss in losses.items() if NORMAL * (loss - middle) > (CUT if sure else FAR) * mad)
+    return out or (sorted(losses) if sure else [])
 
 
 def named(
