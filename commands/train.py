@@ -132,6 +132,8 @@ def together(recipe: Recipe, path: Path, workspace: Path, processes: int | None,
         _say(f"  stopped after step {result.step}, which is saved; the same command goes on from there")
     elif export:
         _say(release(recipe, workspace, result))
+    else:
+        _say(f"  finished: {result.tokens:,} tokens in {result.step:,} steps, {result.checkpoint}")
 
 
 def as_one_of_several(recipe: Recipe, workspace: Path) -> None:

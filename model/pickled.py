@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -63,7 +64,8 @@ def opened(path: Path, trust_pickle: bool = False) -> Mapping[str, Any]:
     """
     try:
         mapped = zipfile.is_zipfile(path)  # torch's older form cannot be
-        with torch.serialization.safe_globals(_ALLOWED):  # type: ignore[arg-type]  # pairs are taken too
+        with warnings.catch_warnings(), torch.serialization.safe_globals(_ALLOWED):  # type: ignore[arg-type]  # pairs too
+            warnings.simplefilter("ignore")  # of what is refused in the next line
             saved = torch.load(path, map_location="cpu", weights_only=not trust_pickle, mmap=mapped)
     except OSError as fault:
         raise PickledError(f"{path}: cannot be read ({fault.strerror or fault})") from None

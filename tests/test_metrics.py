@@ -180,7 +180,7 @@ ROWS = [{"source": "web", "context": 1024, "row": 1234 + number} for number in r
         ),
         (
             {"kind": "started", "from": "a/step-00001200, with its moments"},
-            "starts from a/step-00001200, with its moments",
+            "a/step-00001200, with its moments",
         ),
         (
             {"kind": "stopped", "signal": "SIGTERM", "checkpoint": "a/step-00001200"},

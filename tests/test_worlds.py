@@ -120,6 +120,37 @@ def test_sigterm_saves_on_all_processes_and_ends_well(alone: Path, data: Path, t
     compare(tmp_path, alone)
 
 
+def test_a_process_that_is_killed_ends_all_and_is_told_without_a_traceback(
+    alone: Path, data: Path, tmp_path: Path
+) -> None:
+    script = (
+        "import os, signal, sys\nsys.path.insert(0, '.')\n"
+        "from pathlib import Path\nfrom tests.toy_training import job\nfrom train.batches import Reader\n"
+        "from train.loop import train\nfrom train.ranks import RankError\n"
+        "read = Reader.read\n"
+        "def end(self, step, size=None):\n"
+        "    if step.number == 8 and self.rank == 1: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return read(self, step, size)\n"
+        "Reader.read = end\n"
+        "try:\n"
+        f"    train(job(Path({str(tmp_path)!r}), Path({str(data)!r})), device='cpu')\n"
+        "except RankError as fault:\n"
+        "    print(fault, file=sys.stderr); sys.exit(1)\n"
+    )
+    starter = (
+        "import sys\nsys.path.insert(0, '.')\nfrom train.launch import launch\n"
+        f"launch([sys.executable, '-c', {script!r}], 2)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", starter], cwd=ROOT, env={**os.environ}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode != 0
+    assert "process 1 of 2 was killed by SIGKILL (out of memory?); run the same command again" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    train(job(tmp_path, data), device="cpu")
+    compare(tmp_path, alone)
+
+
 def test_a_fault_of_one_process_ends_all_and_is_told_once(data: Path, tmp_path: Path) -> None:
     """A shard that is damaged where the second process reads: the first one does not wait for it for ever."""
     script = (
@@ -158,7 +189,7 @@ def test_the_command_trains_with_several_processes_what_a_run_trains_with_one(
     shutil.copytree(whole, work, ignore=shutil.ignore_patterns("checkpoints", "export", "metrics.jsonl"))
     ended = bertmill("run", recipe_path, "--work", work, "--processes", 2)
     assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.count("starts from random weights") == 1
+    assert ended.stdout.count("started from random weights") == 1
     assert "final loss" in ended.stdout
     ours, theirs = (
         [(r["rows"], r["loss"]) for r in read_metrics(folder / "metrics.jsonl") if r["kind"] == "step"]

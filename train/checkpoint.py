@@ -50,7 +50,7 @@ class Checkpoint:
         """
         changes = self.state.changes(identity)
         if changes:
-            told = [f"{name}: {theirs} -> {ours}" for name, (theirs, ours) in changes.items()][:5]
+            told = [f"{name}: {_short(theirs)} -> {_short(ours)}" for name, (theirs, ours) in changes.items()][:5]
             more = f" and {len(changes) - 5} more" if len(changes) > 5 else ""
             other = f" {mend}" if mend and "order" in changes else ""
             raise CheckpointError(
@@ -272,3 +272,9 @@ def _put(model: Bert, weights: Mapping[str, Tensor]) -> None:
         if tensor.shape != weights[name].shape:
             raise ValueError(f"{name} has shape {tuple(weights[name].shape)}, not {tuple(tensor.shape)}")
         tensor.copy_(weights[name])
+
+
+def _short(value: Any) -> str:
+    """A hash by its first digits."""
+    told = str(value)
+    return told if len(told) <= 32 else f"{told[:12]}..."

@@ -43,13 +43,15 @@ def launch(command: Sequence[str], processes: int) -> None:
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         _wait(ranks)
+        _told(ranks)
     finally:
+        failed = [rank.returncode for rank in ranks if rank.returncode]
         for number, handler in before.items():
             signal.signal(number, handler)
         for rank in ranks:
             rank.kill()
             rank.wait()
-    if failed := [rank.returncode for rank in ranks if rank.returncode]:
+    if failed:
         raise SystemExit(failed[0] if failed[0] > 0 else 128 - failed[0])
 
 
@@ -60,6 +62,17 @@ def _wait(ranks: Sequence[subprocess.Popen[bytes]]) -> None:
             time.sleep(2)
             return
         time.sleep(0.1)
+
+
+def _told(ranks: Sequence[subprocess.Popen[bytes]]) -> None:
+    """A process that was killed cannot say it itself."""
+    for number, rank in enumerate(ranks):
+        if rank.returncode and rank.returncode < 0:
+            print(
+                f"process {number} of {len(ranks)} was killed by {signal.Signals(-rank.returncode).name} (out of "
+                "memory?); run the same command again and it goes on from the last checkpoint",
+                file=sys.stderr,
+            )
 
 
 def this_command(*arguments: str) -> list[str]:

@@ -137,7 +137,7 @@ def _audit(record: Record) -> str:
 
 
 TOLD: Mapping[str, Callable[[Record], str]] = {
-    "started": lambda record: f"starts from {record['from']}",
+    "started": lambda record: str(record["from"]),
     "resumed": lambda record: f"goes on from {record['checkpoint']}",
     "step": _step,
     "evaluation": _evaluation,

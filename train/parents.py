@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -50,6 +50,8 @@ class Parent:
     """Reads them: each parameter by name, in float32."""
     moments: Callable[[], Moments] | None
     """Reads them; None where there are none."""
+    compare: Callable[[], None] | None = None
+    """Compares every byte of a checkpoint of ours with its hashes; raises StartError."""
     ours: bool
 
     def words(self) -> Tokenizer:
@@ -119,6 +121,14 @@ def _whole(path: Path) -> Path:
     raise StartError(f"{path}: is no checkpoint (no state.json) and no Hugging Face folder (no config.json)")
 
 
+def _compare(found: Checkpoint, names: Sequence[str]) -> None:
+    try:
+        for name in names:
+            found.compare(name)
+    except CheckpointError as fault:
+        raise StartError(str(fault)) from None
+
+
 def _checkpoint(found: Checkpoint) -> Parent:
     state, folder = found.state, found.folder
     held = [name for name in ("model.safetensors", "optimizer.safetensors") if name in state.hashes]
@@ -136,6 +146,7 @@ def _checkpoint(found: Checkpoint) -> Parent:
         thetas=(state.rope, state.local_rope),
         context=state.context,
         tokenizer=_text(found.tokenizer),
+        compare=partial(_compare, found, held),
         weights=partial(_read, found, "model.safetensors"),
         moments=(lambda: (_read(found, "optimizer.safetensors"), updates)) if len(held) > 1 else None,
         ours=True,

@@ -85,9 +85,16 @@ def _control() -> Any:
     return _CONTROL[0]
 
 
+def lost(fault: RuntimeError) -> bool:
+    """Whether an exchange failed because another process has gone, as gloo and NCCL tell it."""
+    said = str(fault)
+    signs = ("gloo", "Connection reset", "Connection closed", "NCCL", "ProcessGroup")
+    return isinstance(fault, dist.DistError) or any(sign in said for sign in signs)
+
+
 @contextmanager
 def joined(ranks: Ranks, device: torch.device) -> Iterator[None]:
-    """Be one of the processes while this lasts. Raises RankError where the others are not found."""
+    """Be one of the processes while this lasts. Raises RankError where the others are not found, or one goes."""
     if ranks.world == 1:
         yield
         return
@@ -99,6 +106,10 @@ def joined(ranks: Ranks, device: torch.device) -> Iterator[None]:
         raise RankError(f"rank {ranks.rank} of {ranks.world} cannot join the others ({said})") from None
     try:
         yield
+    except RuntimeError as fault:
+        if not lost(fault):
+            raise
+        raise RankError("another process of this training has gone; the same command goes on without it") from None
     finally:
         _CONTROL.clear()
         dist.destroy_process_group()

@@ -73,12 +73,14 @@ def begin(
 
 
 def check(start: Start, shape: Shape, tokenizer: Path | None) -> None:
-    """Raise StartError unless a model of this shape can start so; reads no weights of a checkpoint or a .pt file.
+    """Raise StartError unless a model of this shape can start so; compares the bytes of a checkpoint of ours.
 
     tokenizer   the one that the recipe takes or extends; None where it trains one of its own
     """
     parent = open_parent(Path(start.from_), trust_pickle=start.trust_pickle)
     larger = _larger(parent, shape)
+    if parent.compare:
+        parent.compare()
     if tokenizer is None:
         parent.words()
         if start.shared > 0:
