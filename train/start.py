@@ -78,9 +78,13 @@ def check(start: Start, shape: Shape, tokenizer: Path | None) -> None:
     tokenizer   the one that the recipe takes or extends; None where it trains one of its own
     """
     parent = open_parent(Path(start.from_), trust_pickle=start.trust_pickle)
-    larger = _larger(parent, shape)
+    _fit(start, parent, shape, tokenizer)
     if parent.compare:
         parent.compare()
+
+
+def _fit(start: Start, parent: Parent, shape: Shape, tokenizer: Path | None) -> None:
+    larger = _larger(parent, shape)
     if tokenizer is None:
         parent.words()
         if start.shared > 0:
